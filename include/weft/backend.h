@@ -1,0 +1,56 @@
+// A backend opens model files of one kind; a model file gives its assets and a Runner.
+//
+//   weft::ExecuTorchBackend backend;                       // or AotiBackend, or a user's own
+//   auto file = backend.open("model.pte");
+//   auto tokenizer_json = file->asset("tokenizer.json");
+//   auto runner = file->load_runner({.threads = 4});
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "weft/runner.h"
+
+namespace weft {
+
+struct RunnerOptions {
+  /// Threads that compute; 0: one for each physical core.
+  int threads = 0;
+  /// Fewer tokens than the model allows, to save memory; 0: as many as the model allows.
+  std::size_t max_context = 0;
+};
+
+/// One opened model file. Opening verifies the file and maps it; weights are loaded by load_runner().
+class ModelFile {
+ public:
+  virtual ~ModelFile() = default;
+  /// Names of what lies inside beside the program: "tokenizer.json", "chat_template.jinja",
+  /// "generation_config.json", "weft.json" (docs/model-file.md).
+  [[nodiscard]] virtual std::vector<std::string> assets() const = 0;
+  /// One asset's bytes, or nothing where the file has none by this name.
+  [[nodiscard]] virtual std::optional<std::string> asset(std::string_view name) const = 0;
+  /// Names of the program's methods: "forward", ...
+  [[nodiscard]] virtual std::vector<std::string> methods() const = 0;
+  /// Further facts for people ("delegate" -> "XnnpackBackend"), in the order to show them.
+  [[nodiscard]] virtual std::vector<std::pair<std::string, std::string>> facts() const = 0;
+  /// Loads the weights. @throws Error{kUnsupported} if the program follows no contract that we know.
+  [[nodiscard]] virtual std::unique_ptr<Runner> load_runner(const RunnerOptions& options = {}) = 0;
+};
+
+class Backend {
+ public:
+  virtual ~Backend() = default;
+  /// "executorch" or "aoti".
+  [[nodiscard]] virtual std::string_view name() const noexcept = 0;
+  /// @throws Error{kNotFound, kIo, kCorrupt, kUnsupported}.
+  [[nodiscard]] virtual std::unique_ptr<ModelFile> open(const std::filesystem::path& path) const = 0;
+};
+
+}  // namespace weft
