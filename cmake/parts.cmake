@@ -64,3 +64,16 @@ function(weft_test name)
   target_compile_definitions(${name} PRIVATE WEFT_SOURCE_DIR="${PROJECT_SOURCE_DIR}" ${arg_DEFINITIONS})
   gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST PROPERTIES LABELS ${arg_LABEL})
 endfunction()
+
+# weft_plugin(<backend>) makes the shared library that weft::load_backend() opens, from weft::<backend> and its plugin.cpp.
+function(weft_plugin backend)
+  add_library(weft_${backend}_plugin MODULE plugin.cpp)
+  target_link_libraries(weft_${backend}_plugin PRIVATE weft::${backend} weft_warnings)
+  set_target_properties(weft_${backend}_plugin PROPERTIES
+    PREFIX "" OUTPUT_NAME weft_${backend}
+    CXX_VISIBILITY_PRESET hidden
+    LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/lib/weft)
+  if(WEFT_INSTALL)
+    install(TARGETS weft_${backend}_plugin LIBRARY DESTINATION lib/weft)
+  endif()
+endfunction()

@@ -20,6 +20,10 @@
 
 namespace weft {
 
+/// Plug-ins export `extern "C" const weft::Backend* weft_backend(const char* abi)`, which gives nullptr for any
+/// other string than this: it changes with every incompatible change of the classes below.
+inline constexpr const char* kBackendAbi = "weft-backend-1";
+
 struct RunnerOptions {
   /// Threads that compute; 0: one for each physical core.
   int threads = 0;

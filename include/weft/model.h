@@ -51,12 +51,19 @@ struct Model {
   GenerationDefaults defaults;
 };
 
-/// Which kind a file is, told from its first bytes: "executorch", "aoti", or "" for neither.
+/// Which kind a file is, told from its content: "executorch", "aoti", or "" for neither.
+/// @throws Error{kNotFound, kIo}.
 [[nodiscard]] std::string detect_backend(const std::filesystem::path& path);
 
+/// `path` itself where it is a model file, or the one model file in the folder `path`.
+/// @throws Error{kNotFound, kIo}, kInvalidArgument if a folder holds several, kCorrupt or kUnsupported
+///         saying what the file is instead.
+[[nodiscard]] std::filesystem::path find_model_file(const std::filesystem::path& path);
+
 /// The backend by this name, as a plug-in: a shared library `weft_<name>` looked for in the folder
-/// $WEFT_PLUGIN_PATH, then beside the running program, then in ../lib/weft of it. Loaded once for each process.
-/// @throws Error{kNotFound} naming the folders searched, kBackend if it doesn't load.
+/// $WEFT_PLUGIN_PATH, then beside the running program, then in ../lib/weft of it. Stays loaded until the process ends.
+/// @throws Error{kNotFound} naming the folders searched, kBackend if it doesn't load,
+///         kInvalidArgument if `name` is no plain word.
 [[nodiscard]] const Backend& load_backend(std::string_view name);
 
 /// Opens without loading weights: for inspecting, and for the tokenizer or the template alone.
@@ -70,9 +77,25 @@ struct Model {
 [[nodiscard]] std::unique_ptr<Model> load_model(const std::filesystem::path& path, const Backend& backend,
                                                 const RunnerOptions& options = {});
 
+/// One asset, and which of its two places it came from.
+struct Asset {
+  std::string bytes;
+  std::string where;    ///< "models/tokenizer.json", or "model.pte: tokenizer.json" for one inside.
+  bool beside = false;  ///< From a file beside the model.
+};
+
+/// The asset by this name (docs/model-file.md): the file beside the model, else what lies inside it.
+/// @throws Error{kIo, kTooLarge}.
+[[nodiscard]] std::optional<Asset> find_asset(const ModelFile& file, const std::filesystem::path& path,
+                                              std::string_view name);
+
 /// The parts of a model file that need no weights. `path` is the file's own, for what lies beside it.
+/// @throws Error{kCorrupt, kUnsupported, kTooLarge} naming asset and key; a missing tokenizer is kNotFound.
 [[nodiscard]] ModelInfo read_info(const ModelFile& file, const std::filesystem::path& path);
 [[nodiscard]] std::shared_ptr<const Tokenizer> read_tokenizer(const ModelFile& file, const std::filesystem::path& path);
 [[nodiscard]] std::optional<ChatTemplate> read_chat_template(const ModelFile& file, const std::filesystem::path& path);
+/// @param tokenizer  The model's own: finds the ids of tokens that the assets name by text.
+[[nodiscard]] GenerationDefaults read_generation_defaults(const ModelFile& file, const std::filesystem::path& path,
+                                                          const Tokenizer& tokenizer);
 
 }  // namespace weft

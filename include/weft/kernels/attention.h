@@ -1,0 +1,81 @@
+// Causal attention of a ragged batch over caches that live outside of the graph.
+//
+// One source for both backends: each registers attention() under the name `weft::attention`, and opens a
+// ForwardScope around the program's call; the operator finds the caches of that call through its handle.
+//
+// T tokens of S sequences lie end to end; Hq query heads, Hkv key/value heads (Hq a multiple of
+// Hkv), D key size, Dv value size.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <span>
+
+#include "weft/kernels/kv_cache.h"
+
+namespace weft::kernels {
+
+/// Calls body(begin, end) for parts of [0, n), on any threads, and returns when all are done.
+using ParallelFor = std::function<void(std::size_t n, const std::function<void(std::size_t begin, std::size_t end)>& body)>;
+
+/// The rows of one sequence in a call: its next `n_tokens` tokens, beginning at cache row cache->size().
+struct Sequence {
+  KvCache* cache;
+  std::size_t n_tokens;
+};
+
+/// Makes `sequences` the caches of the calls that this thread makes within the scope's life.
+class ForwardScope {
+ public:
+  ForwardScope(std::span<const Sequence> sequences, const ParallelFor& parallel_for);
+  ~ForwardScope();
+  ForwardScope(const ForwardScope&) = delete;
+  ForwardScope& operator=(const ForwardScope&) = delete;
+
+  /// What the program is given as `context[0]`. Never a pointer: a stale or forged one is refused.
+  [[nodiscard]] std::int64_t handle() const noexcept { return handle_; }
+  [[nodiscard]] std::span<const Sequence> sequences() const noexcept { return sequences_; }
+  [[nodiscard]] const ParallelFor& parallel_for() const noexcept { return *parallel_for_; }
+
+  /// The scope with this handle that is open on this thread, or nullptr.
+  [[nodiscard]] static const ForwardScope* find(std::int64_t handle) noexcept;
+
+ private:
+  std::span<const Sequence> sequences_;
+  const ParallelFor* parallel_for_;
+  std::int64_t handle_;
+  ForwardScope* outer_;
+};
+
+/// f32 [H, T, D] of which the last dimension is contiguous; strides in floats.
+struct HeadsView {
+  const float* data;
+  std::size_t heads, tokens, size;
+  std::size_t head_stride, token_stride;
+};
+
+struct AttentionArguments {
+  HeadsView query;                             ///< [Hq, T, D]
+  HeadsView key;                               ///< [Hkv, T, D]
+  HeadsView value;                             ///< [Hkv, T, Dv]
+  std::span<const std::int64_t> positions = {};  ///< [T]: each token's cache row.
+  std::int64_t context = 0;                    ///< ForwardScope::handle().
+  std::int64_t layer = 0;
+  float scale = 1.0f;                          ///< Multiplies the scores.
+  std::int64_t window = 0;                     ///< > 0: a token sees itself and the window - 1 before it.
+  float softcap = 0.0f;                        ///< > 0: scores become softcap * tanh(score / softcap) (Gemma 2).
+  std::span<const float> sinks = {};           ///< Empty, or [Hq]: one more score for each head, without a value (gpt-oss).
+  float* out = nullptr;                        ///< [T, Hq, Dv], contiguous.
+};
+
+/// Writes the tokens' keys and values into their caches, then out = softmax(mask(scale * q k^T)) v, with
+/// online softmax (Milakov and Gimelshein 2018) over tiles of the cache.
+/// The result of a token doesn't depend on what else is in the batch or how a prompt was cut into chunks.
+/// @return  nullptr, or what is wrong with the arguments (a constant string). May throw std::bad_alloc.
+[[nodiscard]] const char* attention(const AttentionArguments& arguments);
+
+/// Which of the compiled variants attention() uses here: "avx512", "avx2" or "baseline".
+[[nodiscard]] const char* attention_variant() noexcept;
+
+}  // namespace weft::kernels

@@ -1,0 +1,177 @@
+#include "weft/kernels/attention.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cstring>
+#include <vector>
+
+#include "kernels/attention_variants.h"
+
+namespace weft::kernels {
+namespace {
+
+thread_local ForwardScope* innermost = nullptr;
+
+struct Variant {
+  const char* name;
+  void (*run)(const AttentionRows&);
+};
+
+Variant choose_variant() noexcept {
+#if defined(WEFT_KERNELS_X86)
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq")) {
+    return {"avx512", avx512::attention_rows};
+  }
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return {"avx2", avx2::attention_rows};
+#endif
+  return {"baseline", baseline::attention_rows};
+}
+
+const Variant& variant() noexcept {
+  static const Variant chosen = choose_variant();
+  return chosen;
+}
+
+const char* check(const AttentionArguments& a, const ForwardScope* scope) {
+  if (scope == nullptr) return "weft::attention: the context handle names no call that is under way on this thread";
+  const std::size_t tokens = a.query.tokens;
+  if (a.key.tokens != tokens || a.value.tokens != tokens || a.positions.size() != tokens) {
+    return "weft::attention: query, key, value and positions differ in their number of tokens";
+  }
+  if (a.key.heads == 0 || a.value.heads != a.key.heads || a.query.heads % a.key.heads != 0 || a.query.heads == 0) {
+    return "weft::attention: the number of query heads is no multiple of the key and value heads";
+  }
+  if (a.query.size != a.key.size || a.key.size == 0 || a.value.size == 0) {
+    return "weft::attention: query and key heads differ in size, or a size is 0";
+  }
+  if (!a.sinks.empty() && a.sinks.size() != a.query.heads) return "weft::attention: there isn't one sink for each head";
+  if (a.layer < 0) return "weft::attention: negative layer";
+  const KvLayerShape shape{static_cast<std::uint32_t>(a.key.heads), static_cast<std::uint32_t>(a.key.size),
+                           static_cast<std::uint32_t>(a.value.size)};
+  std::size_t row = 0;
+  for (const Sequence& sequence : scope->sequences()) {
+    const KvCache& cache = *sequence.cache;
+    if (static_cast<std::size_t>(a.layer) >= cache.layers().size() || cache.layers()[a.layer] != shape) {
+      return "weft::attention: the program's layers differ from those that the file's metadata names";
+    }
+    if (sequence.n_tokens > tokens - row || sequence.n_tokens > cache.capacity() - cache.size()) {
+      return "weft::attention: more tokens than the call or the cache has room for";
+    }
+    for (std::size_t i = 0; i < sequence.n_tokens; ++i) {
+      if (a.positions[row + i] != static_cast<std::int64_t>(cache.size() + i)) {
+        return "weft::attention: a token's position isn't the next row of its cache";
+      }
+    }
+    row += sequence.n_tokens;
+  }
+  return row == tokens ? nullptr : "weft::attention: the call's sequences don't cover its tokens";
+}
+
+// Puts one sequence's new keys and values, token rows [first, first + n) of the batch, behind its kept rows.
+void append(const AttentionArguments& a, KvCache& cache, std::size_t first, std::size_t n) {
+  const auto layer = static_cast<std::size_t>(a.layer);
+  cache.prepare_rows(layer, cache.size(), cache.size() + n);
+  for (std::size_t i = 0; i < n; ++i) {
+    const std::size_t row = cache.size() + i;
+    KvBlock& block = cache.block(layer, row / kBlockRows);
+    const std::size_t in_block = row % kBlockRows;
+    for (std::size_t head = 0; head < a.key.heads; ++head) {
+      const float* key = a.key.data + head * a.key.head_stride + (first + i) * a.key.token_stride;
+      float* tile = block.keys(head) + in_block / kLanes * kLanes * a.key.size + in_block % kLanes;
+      for (std::size_t d = 0; d < a.key.size; ++d) tile[d * kLanes] = key[d];
+      const float* value = a.value.data + head * a.value.head_stride + (first + i) * a.value.token_stride;
+      std::copy_n(value, a.value.size, block.values(head) + in_block * block.value_stride());
+    }
+  }
+}
+
+// One unit of work: up to kMaxRows of the rows (token, head in group) that share a sequence and a kv head.
+struct Unit {
+  std::uint32_t sequence, kv_head, first_row, n_rows;
+};
+
+}  // namespace
+
+ForwardScope::ForwardScope(std::span<const Sequence> sequences, const ParallelFor& parallel_for)
+    : sequences_(sequences), parallel_for_(&parallel_for), outer_(innermost) {
+  static std::atomic<std::int64_t> next{1};
+  handle_ = next.fetch_add(1, std::memory_order_relaxed);
+  innermost = this;
+}
+
+ForwardScope::~ForwardScope() { innermost = outer_; }
+
+const ForwardScope* ForwardScope::find(std::int64_t handle) noexcept {
+  const ForwardScope* scope = innermost;
+  while (scope != nullptr && scope->handle_ != handle) scope = scope->outer_;
+  return scope;
+}
+
+const char* attention_variant() noexcept { return variant().name; }
+
+const char* attention(const AttentionArguments& a) {
+  const ForwardScope* scope = ForwardScope::find(a.context);
+  if (const char* problem = check(a, scope)) return problem;
+
+  const std::size_t group = a.query.heads / a.key.heads;
+  thread_local std::vector<Unit> units;  // keeps its memory between the calls of a token loop
+  units.clear();
+  thread_local std::vector<std::size_t> first_tokens;
+  first_tokens.clear();
+  std::size_t first = 0;
+  for (std::size_t s = 0; s < scope->sequences().size(); ++s) {
+    const Sequence& sequence = scope->sequences()[s];
+    append(a, *sequence.cache, first, sequence.n_tokens);
+    first_tokens.push_back(first);
+    first += sequence.n_tokens;
+    const std::size_t rows = sequence.n_tokens * group;
+    for (std::size_t head = 0; head < a.key.heads; ++head) {
+      for (std::size_t row = 0; row < rows; row += kMaxRows) {
+        units.push_back({static_cast<std::uint32_t>(s), static_cast<std::uint32_t>(head), static_cast<std::uint32_t>(row),
+                         static_cast<std::uint32_t>(std::min(kMaxRows, rows - row))});
+      }
+    }
+  }
+
+  const std::span<const Unit> all_units = units;
+  const std::span<const std::size_t> sequence_starts = first_tokens;
+  const std::size_t value_stride = (a.value.size + kLanes - 1) / kLanes * kLanes;
+  const auto work = [&](std::size_t begin, std::size_t end) {
+    thread_local std::vector<float> scratch;
+    scratch.resize(kMaxRows * (a.query.size + value_stride));
+    for (std::size_t u = begin; u < end; ++u) {
+      const Unit& unit = all_units[u];
+      const Sequence& sequence = scope->sequences()[unit.sequence];
+      AttentionRows rows{};
+      rows.n = unit.n_rows;
+      rows.has_sink = !a.sinks.empty();
+      rows.softcap = a.softcap;
+      rows.cache = sequence.cache;
+      rows.layer = static_cast<std::size_t>(a.layer);
+      rows.kv_head = unit.kv_head;
+      rows.key_size = a.key.size;
+      rows.value_size = a.value.size;
+      for (std::size_t r = 0; r < unit.n_rows; ++r) {
+        const std::size_t token = (unit.first_row + r) / group;
+        const std::size_t head = unit.kv_head * group + (unit.first_row + r) % group;
+        const std::size_t batch_row = sequence_starts[unit.sequence] + token;
+        float* query = scratch.data() + r * (a.query.size + value_stride);
+        const float* source = a.query.data + head * a.query.head_stride + batch_row * a.query.token_stride;
+        for (std::size_t d = 0; d < a.query.size; ++d) query[d] = source[d] * a.scale;
+        rows.query[r] = query;
+        rows.sums[r] = query + a.query.size;
+        std::fill_n(rows.sums[r], value_stride, 0.0f);
+        rows.end[r] = sequence.cache->size() + token + 1;
+        const auto window = static_cast<std::size_t>(std::max<std::int64_t>(a.window, 0));
+        rows.begin[r] = window > 0 && rows.end[r] > window ? rows.end[r] - window : 0;
+        rows.sink[r] = rows.has_sink ? a.sinks[head] : 0.0f;
+        rows.out[r] = a.out + (batch_row * a.query.heads + head) * a.value.size;
+      }
+      variant().run(rows);
+    }
+  };
+  scope->parallel_for()(all_units.size(), work);
+  return nullptr;
+}
+
+}  // namespace weft::kernels

@@ -1,0 +1,2 @@
+#define WEFT_VARIANT avx2
+#include "kernels/attention_rows.h"

@@ -1,0 +1,2 @@
+#define WEFT_VARIANT avx512
+#include "kernels/attention_rows.h"

@@ -1,0 +1,2 @@
+#define WEFT_VARIANT baseline
+#include "kernels/attention_rows.h"

@@ -1,0 +1,187 @@
+// The inner part of attention: a few query rows against one head of one cache.
+//
+// Included by kernels/attention_<variant>.cpp, each compiled for another instruction set, inside its own
+// namespace; GCC's and Clang's vector types become the widest registers that the set has.
+//
+// R query rows (1..kMaxRows), D key size, Dv value size; tiles of kLanes cache rows, spans of kSpan.
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+
+#include "kernels/attention_variants.h"
+
+namespace weft::kernels::WEFT_VARIANT {
+namespace {
+
+using Vector = float __attribute__((vector_size(kLanes * sizeof(float)), aligned(4)));
+using Integers = std::int32_t __attribute__((vector_size(kLanes * sizeof(float)), aligned(4)));
+
+constexpr std::size_t kTiles = kSpan / kLanes;
+constexpr float kNegativeInfinity = -std::numeric_limits<float>::infinity();
+
+inline Vector load(const float* p) {
+  Vector v;
+  std::memcpy(&v, p, sizeof v);
+  return v;
+}
+inline void store(float* p, Vector v) { std::memcpy(p, &v, sizeof v); }
+inline Vector broadcast(float x) { return Vector{} + x; }
+
+// exp for x <= 0, as in Cephes (Moshier): 2^n times a polynomial of degree 6 on [-ln2/2, ln2/2]; within 2 ulp.
+// Below -87.3 the result is 0: what softmax would lose in rounding anyway.
+inline Vector exp_nonpositive(Vector x) {
+  const Integers underflow = x < -87.3f;
+  x = underflow ? broadcast(0.0f) : x;
+  // Adding and taking away 1.5 * 2^23 rounds to the nearest integer; its low bits are that integer.
+  const Vector shifted = x * 1.44269504f + 12582912.0f;
+  const Vector n = shifted - 12582912.0f;
+  const Vector r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
+  Vector p = broadcast(1.9875691500e-4f);
+  p = p * r + 1.3981999507e-3f;
+  p = p * r + 8.3334519073e-3f;
+  p = p * r + 4.1665795894e-2f;
+  p = p * r + 1.6666665459e-1f;
+  p = p * r + 5.0000001201e-1f;
+  p = p * r * r + r + 1.0f;
+  Integers exponent;
+  std::memcpy(&exponent, &shifted, sizeof exponent);
+  exponent = (exponent + 127) << 23;  // the shift drops the bits of 1.5 * 2^23
+  Vector power;
+  std::memcpy(&power, &exponent, sizeof power);
+  const Vector result = p * power;
+  return underflow ? broadcast(0.0f) : result;
+}
+
+inline float sum(Vector v) {
+  float total = 0;
+  for (std::size_t i = 0; i < kLanes; ++i) total += v[i];
+  return total;
+}
+
+// scores[r][0..kSpan) = query[r] . keys; two tiles at a time keep 2 * R sums in flight.
+template <int R>
+inline void score_span(const AttentionRows& rows, const float* keys, std::size_t n_tiles, float scores[][kSpan]) {
+  const std::size_t size = rows.key_size;
+  for (std::size_t tile = 0; tile < n_tiles; tile += 2) {
+    const float* first = keys + tile * kLanes * size;
+    const float* second = tile + 1 < n_tiles ? first + kLanes * size : first;
+    Vector a[R] = {}, b[R] = {};
+    for (std::size_t d = 0; d < size; ++d) {
+      const Vector key_a = load(first + d * kLanes), key_b = load(second + d * kLanes);
+      for (int r = 0; r < R; ++r) {
+        const float q = rows.query[r][d];
+        a[r] += key_a * q;
+        b[r] += key_b * q;
+      }
+    }
+    for (int r = 0; r < R; ++r) {
+      store(&scores[r][tile * kLanes], a[r]);
+      if (tile + 1 < n_tiles) store(&scores[r][(tile + 1) * kLanes], b[r]);
+    }
+  }
+}
+
+// out[r] = out[r] * factor[r] + sum over j of weights[r][j] * values[j], for C * kLanes components from `at`.
+template <int R, int C>
+inline void add_values(const AttentionRows& rows, const float* values, std::size_t stride, std::size_t n,
+                       const float weights[][kSpan], const float* factor, std::size_t at) {
+  Vector total[R][C];
+  for (int r = 0; r < R; ++r) {
+    for (int c = 0; c < C; ++c) total[r][c] = load(rows.sums[r] + at + c * kLanes) * factor[r];
+  }
+  for (std::size_t j = 0; j < n; ++j) {
+    for (int c = 0; c < C; ++c) {
+      const Vector value = load(values + j * stride + at + c * kLanes);
+      for (int r = 0; r < R; ++r) total[r][c] += value * weights[r][j];
+    }
+  }
+  for (int r = 0; r < R; ++r) {
+    for (int c = 0; c < C; ++c) store(rows.sums[r] + at + c * kLanes, total[r][c]);
+  }
+}
+
+template <int R>
+void attend(const AttentionRows& rows) {
+  alignas(64) float scores[R][kSpan];
+  float maximum[R], denominator[R], factor[R];
+  std::size_t begin = rows.begin[0], end = rows.end[0];
+  for (int r = 0; r < R; ++r) {
+    begin = std::min(begin, rows.begin[r]);
+    end = std::max(end, rows.end[r]);
+    // A sink is a score of its own that has no value.
+    maximum[r] = rows.has_sink ? rows.sink[r] : kNegativeInfinity;
+    denominator[r] = rows.has_sink ? 1.0f : 0.0f;
+  }
+
+  for (std::size_t at = begin / kSpan * kSpan; at < end; at += kSpan) {
+    KvBlock& block = rows.cache->block(rows.layer, at / kBlockRows);
+    const std::size_t in_block = at % kBlockRows;
+    const std::size_t n = std::min(kSpan, end - at);
+    const std::size_t n_tiles = (n + kLanes - 1) / kLanes;
+    score_span<R>(rows, block.keys(rows.kv_head) + in_block * rows.key_size, n_tiles, scores);
+
+    for (int r = 0; r < R; ++r) {
+      const std::size_t from = std::clamp(rows.begin[r], at, at + n) - at;
+      const std::size_t to = std::clamp(rows.end[r], at, at + n) - at;
+      factor[r] = 1.0f;
+      if (from >= to) {  // the row sees nothing here: its sums must stay as they are, to the bit
+        std::fill(scores[r], scores[r] + kSpan, 0.0f);
+        continue;
+      }
+      if (rows.softcap > 0) {
+        for (std::size_t j = from; j < to; ++j) scores[r][j] = rows.softcap * std::tanh(scores[r][j] / rows.softcap);
+      }
+      std::fill(scores[r], scores[r] + from, kNegativeInfinity);
+      std::fill(scores[r] + to, scores[r] + kSpan, kNegativeInfinity);
+
+      Vector largest = load(scores[r]);
+      for (std::size_t t = 1; t < kTiles; ++t) {
+        const Vector v = load(&scores[r][t * kLanes]);
+        largest = v > largest ? v : largest;
+      }
+      float top = maximum[r];
+      for (std::size_t i = 0; i < kLanes; ++i) top = std::max(top, largest[i]);
+      if (top > maximum[r]) {
+        factor[r] = maximum[r] == kNegativeInfinity ? 0.0f : std::exp(maximum[r] - top);
+        maximum[r] = top;
+      }
+      Vector total{};
+      for (std::size_t t = 0; t < kTiles; ++t) {
+        const Vector weight = exp_nonpositive(load(&scores[r][t * kLanes]) - top);
+        store(&scores[r][t * kLanes], weight);
+        total += weight;
+      }
+      denominator[r] = denominator[r] * factor[r] + sum(total);
+    }
+
+    const std::size_t stride = block.value_stride();
+    const float* values = block.values(rows.kv_head) + in_block * stride;
+    constexpr int kColumns = R <= 2 ? 4 : 2;  // 6 to 8 sums in flight hide the latency of multiply-add
+    std::size_t column = 0;
+    for (; column + kColumns * kLanes <= stride; column += kColumns * kLanes) {
+      add_values<R, kColumns>(rows, values, stride, n, scores, factor, column);
+    }
+    for (; column < stride; column += kLanes) add_values<R, 1>(rows, values, stride, n, scores, factor, column);
+  }
+
+  for (int r = 0; r < R; ++r) {
+    const float inverse = 1.0f / denominator[r];
+    for (std::size_t i = 0; i < rows.value_size; ++i) rows.out[r][i] = rows.sums[r][i] * inverse;
+  }
+}
+
+}  // namespace
+
+void attention_rows(const AttentionRows& rows) {
+  static_assert(kMaxRows == 4);
+  switch (rows.n) {
+    case 1: return attend<1>(rows);
+    case 2: return attend<2>(rows);
+    case 3: return attend<3>(rows);
+    default: return attend<4>(rows);
+  }
+}
+
+}  // namespace weft::kernels::WEFT_VARIANT

@@ -1,0 +1,56 @@
+"""Lowers an exported program to an AOTInductor package (.pt2).
+
+The weights lie beside the compiled library as records of the archive, uncompressed and 64-byte aligned, so that a runner
+maps them from the file: nothing is unpacked, copied or held twice. backends/aoti reads them back.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import torch
+from torch.export import ExportedProgram
+
+
+def _constants(program: ExportedProgram) -> dict[str, torch.Tensor]:
+    """Every tensor that the compiled program may ask for, by its name."""
+    tensors = {**program.state_dict, **{name: value for name, value in program.constants.items() if isinstance(value, torch.Tensor)}}
+    return {name: tensor.detach() for name, tensor in tensors.items()}
+
+
+def lower(program: ExportedProgram, assets: dict[str, bytes], out: Path) -> None:
+    """Writes `out`. Every asset becomes a file under `extra/` in the archive."""
+    from torch._inductor import aot_compile
+    from torch.export.pt2_archive._package import PT2ArchiveWriter, _package_aoti_files
+
+    args, kwargs = program.example_inputs
+    options = {
+        "aot_inductor.package": True,
+        "aot_inductor.package_constants_in_so": False,
+        # PyTorch's own tag for what runs where; the source of the library is of no use to a reader of the file.
+        "aot_inductor.metadata": {"weft": "1"},
+    }
+    files = aot_compile(program.module(check_guards=False), args, kwargs, options=options)
+    files = [file for file in files if not (isinstance(file, str) and file.endswith(".cpp"))]
+
+    with PT2ArchiveWriter(os.fspath(out)) as archive:
+        _package_aoti_files(archive, files)
+        for name, data in assets.items():
+            archive.write_bytes(f"extra/{name}", data)
+        index, records = [], {}
+        for name, tensor in _constants(program).items():
+            tensor = tensor.contiguous()
+            # Tied weights are one tensor under two names, and are stored once.
+            key = (tensor.data_ptr(), tensor.shape, tensor.dtype) if tensor.numel() else name
+            if key not in records:
+                records[key] = f"weights/{len(records)}"
+                storage = tensor.untyped_storage()
+                start, size = tensor.storage_offset() * tensor.element_size(), tensor.numel() * tensor.element_size()
+                whole = start == 0 and size == storage.nbytes()
+                storage = storage if whole else tensor.clone().untyped_storage()
+                archive.archive_file.write_record(f"extra/{records[key]}", storage, size)
+            dtype = str(tensor.dtype).removeprefix("torch.")
+            index.append({"name": name, "dtype": dtype, "sizes": list(tensor.shape), "record": records[key]})
+        archive.write_bytes("extra/weights.json", json.dumps(index).encode())
