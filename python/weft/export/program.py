@@ -119,3 +119,15 @@ def export_in_graph(model, shape: ProgramShape) -> ExportedProgram:
         return torch.export.export(
             wrapper, example, dynamic_shapes={"tokens": {1: tokens}, "positions": {0: tokens}}, strict=False
         )
+
+
+def layer_shapes(program: ExportedProgram) -> list[list[int]]:
+    """[key/value heads, key size, value size] of every layer that keeps a cache, as the program's operators have them."""
+    shapes: dict[int, list[int]] = {}
+    for node in program.graph.nodes:
+        if node.op == "call_function" and node.target is torch.ops.weft.attention.default:
+            key, value, layer = node.args[1].meta["val"], node.args[2].meta["val"], node.args[5]
+            shapes[layer] = [int(key.shape[1]), int(key.shape[3]), int(value.shape[3])]
+    if sorted(shapes) != list(range(len(shapes))):
+        raise ValueError(f"attention layers are numbered {sorted(shapes)}, not from 0 without a gap")
+    return [shapes[layer] for layer in sorted(shapes)]
