@@ -5,32 +5,12 @@
 #include <cstring>
 #include <vector>
 
-#include "kernels/attention_variants.h"
+#include "kernels/variants.h"
 
 namespace weft::kernels {
 namespace {
 
 thread_local ForwardScope* innermost = nullptr;
-
-struct Variant {
-  const char* name;
-  void (*run)(const AttentionRows&);
-};
-
-Variant choose_variant() noexcept {
-#if defined(WEFT_KERNELS_X86)
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq")) {
-    return {"avx512", avx512::attention_rows};
-  }
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return {"avx2", avx2::attention_rows};
-#endif
-  return {"baseline", baseline::attention_rows};
-}
-
-const Variant& variant() noexcept {
-  static const Variant chosen = choose_variant();
-  return chosen;
-}
 
 const char* check(const AttentionArguments& a, const ForwardScope* scope) {
   if (scope == nullptr) return "weft::attention: the context handle names no call that is under way on this thread";
@@ -107,8 +87,6 @@ const ForwardScope* ForwardScope::find(std::int64_t handle) noexcept {
   return scope;
 }
 
-const char* attention_variant() noexcept { return variant().name; }
-
 const char* attention(const AttentionArguments& a) {
   const ForwardScope* scope = ForwardScope::find(a.context);
   if (const char* problem = check(a, scope)) return problem;
@@ -167,7 +145,7 @@ const char* attention(const AttentionArguments& a) {
         rows.sink[r] = rows.has_sink ? a.sinks[head] : 0.0f;
         rows.out[r] = a.out + (batch_row * a.query.heads + head) * a.value.size;
       }
-      variant().run(rows);
+      variant().attention_rows(rows);
     }
   };
   scope->parallel_for()(all_units.size(), work);

@@ -1,33 +1,19 @@
 // The inner part of attention: a few query rows against one head of one cache.
 //
-// Included by kernels/attention_<variant>.cpp, each compiled for another instruction set, inside its own
-// namespace; GCC's and Clang's vector types become the widest registers that the set has.
-//
-// R query rows (1..kMaxRows), D key size, Dv value size; tiles of kLanes cache rows, spans of kSpan.
+// Compiled once for each instruction set (kernels/variants.h). R query rows (1..kMaxRows), D key size, Dv value size; tiles of kLanes cache rows, spans of kSpan.
+#pragma once
+
 #include <algorithm>
 #include <cmath>
-#include <cstdint>
-#include <cstring>
 #include <limits>
 
-#include "kernels/attention_variants.h"
+#include "kernels/vector.h"
 
 namespace weft::kernels::WEFT_VARIANT {
 namespace {
 
-using Vector = float __attribute__((vector_size(kLanes * sizeof(float)), aligned(4)));
-using Integers = std::int32_t __attribute__((vector_size(kLanes * sizeof(float)), aligned(4)));
-
 constexpr std::size_t kTiles = kSpan / kLanes;
 constexpr float kNegativeInfinity = -std::numeric_limits<float>::infinity();
-
-inline Vector load(const float* p) {
-  Vector v;
-  std::memcpy(&v, p, sizeof v);
-  return v;
-}
-inline void store(float* p, Vector v) { std::memcpy(p, &v, sizeof v); }
-inline Vector broadcast(float x) { return Vector{} + x; }
 
 // exp for x <= 0, as in Cephes (Moshier): 2^n times a polynomial of degree 6 on [-ln2/2, ln2/2]; within 2 ulp.
 // Below -87.3 the result is 0: what softmax would lose in rounding anyway.
@@ -52,12 +38,6 @@ inline Vector exp_nonpositive(Vector x) {
   std::memcpy(&power, &exponent, sizeof power);
   const Vector result = p * power;
   return underflow ? broadcast(0.0f) : result;
-}
-
-inline float sum(Vector v) {
-  float total = 0;
-  for (std::size_t i = 0; i < kLanes; ++i) total += v[i];
-  return total;
 }
 
 // scores[r][0..kSpan) = query[r] . keys; two tiles at a time keep 2 * R sums in flight.

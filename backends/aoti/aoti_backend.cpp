@@ -22,12 +22,11 @@
 #include <system_error>
 #include <thread>
 
+#include "backends/aoti/operators.h"
 #include "weft/error.h"
 #include "weft/program.h"
 
 namespace weft {
-
-void register_torch_operators();
 
 namespace {
 
@@ -75,15 +74,6 @@ class MappedFile {
   std::byte* data_ = nullptr;
   std::size_t size_ = 0;
 };
-
-const kernels::ParallelFor& torch_parallel_for() {
-  static const kernels::ParallelFor parallel_for = [](std::size_t n, const std::function<void(std::size_t, std::size_t)>& body) {
-    at::parallel_for(0, static_cast<int64_t>(n), 1, [&](int64_t begin, int64_t end) {
-      body(static_cast<std::size_t>(begin), static_cast<std::size_t>(end));
-    });
-  };
-  return parallel_for;
-}
 
 // One constant of the program, as "weights.json" lists it.
 struct Weight {

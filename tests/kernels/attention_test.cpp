@@ -6,7 +6,8 @@
 #include <ostream>
 #include <random>
 
-#include "kernels/attention_variants.h"
+#include "kernels/variants.h"
+#include "tests/kernels/runnable_variants.h"
 
 namespace weft::kernels {
 namespace {
@@ -209,16 +210,7 @@ TEST(Attention, RefusesShapesThatDoNotFit) {
   EXPECT_TRUE(problem([](AttentionArguments&, KvCache& cache) { cache.set_size(6); })) << "no room";
 }
 
-using Variant = void (*)(const AttentionRows&);
-
 TEST(Attention, VariantsAgree) {
-  std::vector<std::pair<const char*, Variant>> variants = {{"baseline", baseline::attention_rows}};
-#if defined(__x86_64__)
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) variants.emplace_back("avx2", avx2::attention_rows);
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq")) {
-    variants.emplace_back("avx512", avx512::attention_rows);
-  }
-#endif
   const Batch batch(150, 4, 1, 40, 40, 6);
   std::vector<float> out;
   auto arguments = batch.arguments(0, 150, out);
@@ -226,7 +218,7 @@ TEST(Attention, VariantsAgree) {
   ASSERT_EQ(run(cache, arguments), nullptr);
   const auto expected = reference(batch, arguments);
   std::vector<float> query(4 * 40), sums(4 * 48), result(4 * 40);
-  for (const auto& [name, variant] : variants) {
+  for (const Variant& each : runnable_variants()) {
     AttentionRows rows{};
     rows.n = 4;
     rows.cache = &cache;
@@ -239,8 +231,8 @@ TEST(Attention, VariantsAgree) {
       rows.sums[head] = &sums[head * 48];
       rows.out[head] = &result[head * 40];
     }
-    variant(rows);
-    SCOPED_TRACE(name);
+    each.attention_rows(rows);
+    SCOPED_TRACE(each.name);
     expect_near(result, std::span(expected).subspan(149 * 4 * 40));
   }
 }

@@ -9,15 +9,12 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <span>
 
 #include "weft/kernels/kv_cache.h"
+#include "weft/kernels/parallel.h"
 
 namespace weft::kernels {
-
-/// Calls body(begin, end) for parts of [0, n), on any threads, and returns when all are done.
-using ParallelFor = std::function<void(std::size_t n, const std::function<void(std::size_t begin, std::size_t end)>& body)>;
 
 /// The rows of one sequence in a call: its next `n_tokens` tokens, beginning at cache row cache->size().
 struct Sequence {
@@ -74,8 +71,5 @@ struct AttentionArguments {
 /// The result of a token doesn't depend on what else is in the batch or how a prompt was cut into chunks.
 /// @return  nullptr, or what is wrong with the arguments (a constant string). May throw std::bad_alloc.
 [[nodiscard]] const char* attention(const AttentionArguments& arguments);
-
-/// Which of the compiled variants attention() uses here: "avx512", "avx2" or "baseline".
-[[nodiscard]] const char* attention_variant() noexcept;
 
 }  // namespace weft::kernels

@@ -6,7 +6,6 @@ Two implementations, chosen by what stands in the `AttentionScope` around the mo
 - `"weft_in_graph"`: plain PyTorch over caches that are buffers of the exported program (`--no-passes`).
 
 Shapes: Hq query heads, Hkv key/value heads (Hq a multiple of Hkv), T tokens, D and Dv head sizes, C cache rows.
-The operator's kernel, in C++, is kernels/attention.h; both sides are held together by tests/export/test_export.py.
 """
 
 from __future__ import annotations
@@ -18,30 +17,7 @@ from collections.abc import Callable, Iterator
 import torch
 from transformers import AttentionInterface, AttentionMaskInterface
 
-_SCHEMA = (
-    "(Tensor query, Tensor key, Tensor value, Tensor positions, Tensor context, int layer, float scale, "
-    "int window, float softcap, Tensor? sinks"
-)
-
-# ExecuTorch looks for the `.out` overload when it turns the graph into out-variants.
-_library = torch.library.Library("weft", "DEF")
-_library.define(f"attention{_SCHEMA}) -> Tensor")
-_library.define(f"attention.out{_SCHEMA}, *, Tensor(a!) out) -> Tensor(a!)")
-
-
-def _attention_meta(query, key, value, positions, context, layer, scale, window, softcap, sinks):
-    """query f32 [1, Hq, T, D], key [1, Hkv, T, D], value [1, Hkv, T, Dv] -> [1, T, Hq, Dv]."""
-    return query.new_empty((1, query.shape[2], query.shape[1], value.shape[3]))
-
-
-torch.library.register_fake("weft::attention", _attention_meta, lib=_library)
-
-
-@torch.library.impl(_library, "attention.out", "Meta")
-def _attention_out_meta(query, key, value, positions, context, layer, scale, window, softcap, sinks, *, out):
-    out.resize_((1, query.shape[2], query.shape[1], value.shape[3]))
-    return out
-
+import weft.export.operators  # noqa: F401 (defines torch.ops.weft)
 
 @dataclasses.dataclass
 class AttentionScope:

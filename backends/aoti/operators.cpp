@@ -1,12 +1,16 @@
-// weft::attention as a torch operator: checks dtypes and layouts, then calls the shared kernel.
+// weft's operators for torch: each checks dtypes and layouts, then calls the shared kernel.
 
 #include <ATen/core/Tensor.h>
+#include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/linear.h>
 #include <torch/library.h>
 
 #include <optional>
 
+#include "backends/aoti/operators.h"
 #include "weft/kernels/attention.h"
+#include "weft/kernels/linear.h"
 
 namespace weft {
 namespace {
@@ -53,18 +57,49 @@ at::Tensor attention(const at::Tensor& query_in, const at::Tensor& key_in, const
   return out;
 }
 
+// Few rows: the shared kernel. Many: libtorch's matrix product, which is made for them.
+at::Tensor linear(const at::Tensor& input, const at::Tensor& weight, const std::optional<at::Tensor>& bias) {
+  TORCH_CHECK(input.dim() >= 1 && weight.dim() == 2 && input.size(-1) == weight.size(1), "weft::linear: input and weight don't fit");
+  const int64_t rows = weight.size(1) == 0 ? 0 : input.numel() / weight.size(1);
+  const auto plain = [](const at::Tensor& tensor) { return tensor.scalar_type() == at::kFloat && tensor.is_contiguous(); };
+  const bool few = rows <= static_cast<int64_t>(kernels::kLinearMaxRows) && plain(weight) && input.scalar_type() == at::kFloat &&
+                   (!bias.has_value() || plain(*bias));
+  if (!few) return at::linear(input, weight, bias);
+  const at::Tensor contiguous = input.contiguous();
+  std::vector<int64_t> sizes = input.sizes().vec();
+  sizes.back() = weight.size(0);
+  at::Tensor out = at::empty(sizes, input.options());
+  kernels::linear({contiguous.const_data_ptr<float>(), weight.const_data_ptr<float>(),
+                   bias.has_value() ? bias->const_data_ptr<float>() : nullptr, out.mutable_data_ptr<float>(),
+                   static_cast<std::size_t>(rows), static_cast<std::size_t>(weight.size(0)), static_cast<std::size_t>(weight.size(1))},
+                  torch_parallel_for());
+  return out;
+}
+
 }  // namespace
 
-// The schema is python/weft/export/attention.py's.
+const kernels::ParallelFor& torch_parallel_for() {
+  static const kernels::ParallelFor parallel_for = [](std::size_t n, const std::function<void(std::size_t, std::size_t)>& body) {
+    at::parallel_for(0, static_cast<int64_t>(n), 1, [&](int64_t begin, int64_t end) {
+      body(static_cast<std::size_t>(begin), static_cast<std::size_t>(end));
+    });
+  };
+  return parallel_for;
+}
+
+// The schemas are those of python/weft/export/operators.py.
 TORCH_LIBRARY(weft, library) {
   library.def(
       "attention(Tensor query, Tensor key, Tensor value, Tensor positions, Tensor context, int layer, float scale, "
       "int window, float softcap, Tensor? sinks) -> Tensor");
+  library.def("linear(Tensor input, Tensor weight, Tensor? bias) -> Tensor");
 }
 
-TORCH_LIBRARY_IMPL(weft, CPU, library) { library.impl("attention", attention); }
+TORCH_LIBRARY_IMPL(weft, CPU, library) {
+  library.impl("attention", attention);
+  library.impl("linear", linear);
+}
 
-/// Called by the backend, so that a linker keeps this file with its registration.
 void register_torch_operators() {}
 
 }  // namespace weft

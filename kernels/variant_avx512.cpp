@@ -1,2 +1,3 @@
 #define WEFT_VARIANT avx512
 #include "kernels/attention_rows.h"
+#include "kernels/linear_rows.h"

@@ -1,2 +1,3 @@
 #define WEFT_VARIANT baseline
 #include "kernels/attention_rows.h"
+#include "kernels/linear_rows.h"
