@@ -1,3 +1,4 @@
 #define WEFT_VARIANT baseline
 #include "kernels/attention_rows.h"
 #include "kernels/linear_rows.h"
+#include "kernels/quantized_rows.h"

@@ -6,6 +6,7 @@
 #include <cstddef>
 
 #include "weft/kernels/kv_cache.h"
+#include "weft/kernels/quantized_linear.h"
 
 namespace weft::kernels {
 
@@ -38,10 +39,21 @@ struct LinearRows {
   std::size_t m, n, k;
 };
 
+struct QuantizedRows {
+  const float* input;       // [M, K]
+  const float* group_sums;  // [M, K / kGroup]; only with minima
+  QuantizedMatrix weight;   // [N, K]
+  const float* bias;        // [N] or nullptr
+  float* out;               // [M, N]
+  std::size_t m;
+};
+
+// The ranges are of output features, and of tiles of them.
 #define WEFT_VARIANT_FUNCTIONS(name)                                                    \
   namespace name {                                                                      \
   void attention_rows(const AttentionRows& rows);                                       \
-  void linear_rows(const LinearRows& rows, std::size_t begin, std::size_t end); /* of N */ \
+  void linear_rows(const LinearRows& rows, std::size_t begin, std::size_t end);         \
+  void quantized_rows(const QuantizedRows& rows, std::size_t begin, std::size_t end);   \
   }
 WEFT_VARIANT_FUNCTIONS(baseline)
 WEFT_VARIANT_FUNCTIONS(avx2)
@@ -52,6 +64,7 @@ struct Variant {
   const char* name;
   decltype(&baseline::attention_rows) attention_rows;
   decltype(&baseline::linear_rows) linear_rows;
+  decltype(&baseline::quantized_rows) quantized_rows;
 };
 
 /// The best one that this processor runs.
