@@ -81,6 +81,13 @@ ForwardScope::ForwardScope(std::span<const Sequence> sequences, const ParallelFo
 
 ForwardScope::~ForwardScope() { innermost = outer_; }
 
+const ParallelFor& ForwardScope::current_parallel_for() noexcept {
+  static const ParallelFor serial = [](std::size_t n, const std::function<void(std::size_t, std::size_t)>& body) {
+    if (n > 0) body(0, n);
+  };
+  return innermost != nullptr ? innermost->parallel_for() : serial;
+}
+
 const ForwardScope* ForwardScope::find(std::int64_t handle) noexcept {
   const ForwardScope* scope = innermost;
   while (scope != nullptr && scope->handle_ != handle) scope = scope->outer_;

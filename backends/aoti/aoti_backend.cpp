@@ -24,6 +24,7 @@
 
 #include "backends/aoti/operators.h"
 #include "weft/error.h"
+#include "weft/kernels/thread_pool.h"
 #include "weft/program.h"
 
 namespace weft {
@@ -126,7 +127,8 @@ std::vector<Weight> parse_weight_index(const std::string& text, Archive& archive
 
 class AotiProgram final : public Program {
  public:
-  AotiProgram(const std::string& path, const std::vector<Weight>& weights) : where_("program '" + path + "'") {
+  AotiProgram(const std::string& path, const std::vector<Weight>& weights, std::shared_ptr<kernels::ThreadPool> threads)
+      : where_("program '" + path + "'"), threads_(std::move(threads)) {
     try {
       loader_ = std::make_unique<torch::inductor::AOTIModelPackageLoader>(path, "model", /*run_single_threaded=*/true);
     } catch (const std::exception& error) {
@@ -170,10 +172,11 @@ class AotiProgram final : public Program {
     return {logits_.const_data_ptr<float>(), logits_.sizes().vec()};
   }
 
-  [[nodiscard]] const kernels::ParallelFor& parallel_for() const override { return torch_parallel_for(); }
+  [[nodiscard]] const kernels::ParallelFor& parallel_for() const override { return threads_->parallel_for(); }
 
  private:
   std::string where_;
+  std::shared_ptr<kernels::ThreadPool> threads_;
   std::unique_ptr<MappedFile> file_;  // outlives the loader, whose constants lie in it
   std::unique_ptr<torch::inductor::AOTIModelPackageLoader> loader_;
   at::Tensor logits_;
@@ -247,7 +250,8 @@ class AotiFile final : public ModelFile {
     }
     ProgramInfo info = parse_program_info(*metadata, where_);
     const unsigned cores = std::max(1u, std::thread::hardware_concurrency());
-    at::set_num_threads(options.threads > 0 ? options.threads : static_cast<int>(cores));
+    const auto n_threads = options.threads > 0 ? static_cast<unsigned>(options.threads) : cores;
+    at::set_num_threads(static_cast<int>(n_threads));  // for matrix products of many f32 rows
 
     std::vector<Weight> weights;
     if (const auto index = asset(kWeightIndex)) {
@@ -260,7 +264,10 @@ class AotiFile final : public ModelFile {
                     "the file is damaged; fetch or export it again");
       }
     }
-    auto load = [path = where_, weights = std::move(weights)] { return std::make_unique<AotiProgram>(path, weights); };
+    auto threads = std::make_shared<kernels::ThreadPool>(n_threads);
+    auto load = [path = where_, weights = std::move(weights), threads = std::move(threads)] {
+      return std::make_unique<AotiProgram>(path, weights, threads);
+    };
     return make_runner(std::move(load), std::move(info), options, where_);
   }
 

@@ -1,7 +1,6 @@
 // weft's operators for torch: each checks dtypes and layouts, then calls the shared kernel.
 
 #include <ATen/core/Tensor.h>
-#include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/linear.h>
 #include <torch/library.h>
@@ -11,6 +10,7 @@
 #include "backends/aoti/operators.h"
 #include "weft/kernels/attention.h"
 #include "weft/kernels/linear.h"
+#include "weft/kernels/quantized_linear.h"
 
 namespace weft {
 namespace {
@@ -72,20 +72,49 @@ at::Tensor linear(const at::Tensor& input, const at::Tensor& weight, const std::
   kernels::linear({contiguous.const_data_ptr<float>(), weight.const_data_ptr<float>(),
                    bias.has_value() ? bias->const_data_ptr<float>() : nullptr, out.mutable_data_ptr<float>(),
                    static_cast<std::size_t>(rows), static_cast<std::size_t>(weight.size(0)), static_cast<std::size_t>(weight.size(1))},
-                  torch_parallel_for());
+                  kernels::ForwardScope::current_parallel_for());
+  return out;
+}
+
+kernels::QuantizedMatrix quantized_matrix(const at::Tensor& weight, int64_t rows, int64_t columns, int64_t bits, bool minimum) {
+  TORCH_CHECK(rows > 0 && columns > 0 && weight.scalar_type() == at::kByte && weight.is_contiguous(), "weft: a quantised weight is not u8");
+  const kernels::QuantizedMatrix matrix{weight.const_data_ptr<uint8_t>(), static_cast<std::size_t>(rows),
+                                        static_cast<std::size_t>(columns), static_cast<int>(bits), minimum};
+  TORCH_CHECK(matrix.bytes() != 0 && static_cast<std::size_t>(weight.numel()) == matrix.bytes(),
+              "weft: a quantised weight's bytes don't fit its shape");
+  return matrix;
+}
+
+at::Tensor quantized_linear(const at::Tensor& input, const at::Tensor& weight, const std::optional<at::Tensor>& bias, int64_t features,
+                            int64_t bits, bool minimum) {
+  TORCH_CHECK(input.scalar_type() == at::kFloat && input.dim() >= 1, "weft::quantized_linear: the input is not f32");
+  const auto matrix = quantized_matrix(weight, features, input.size(-1), bits, minimum);
+  TORCH_CHECK(!bias.has_value() || (bias->scalar_type() == at::kFloat && bias->is_contiguous() && bias->numel() == features),
+              "weft::quantized_linear: the bias is not f32 [features]");
+  const at::Tensor contiguous = input.contiguous();
+  std::vector<int64_t> sizes = input.sizes().vec();
+  sizes.back() = features;
+  at::Tensor out = at::empty(sizes, input.options());
+  kernels::quantized_linear(contiguous.const_data_ptr<float>(), static_cast<std::size_t>(input.numel()) / matrix.columns, matrix,
+                            bias.has_value() ? bias->const_data_ptr<float>() : nullptr, out.mutable_data_ptr<float>(),
+                            kernels::ForwardScope::current_parallel_for());
+  return out;
+}
+
+at::Tensor quantized_embedding(const at::Tensor& ids, const at::Tensor& weight, int64_t rows, int64_t columns, int64_t bits, bool minimum) {
+  TORCH_CHECK(ids.scalar_type() == at::kLong, "weft::quantized_embedding: ids are not i64");
+  const auto matrix = quantized_matrix(weight, rows, columns, bits, minimum);
+  const at::Tensor contiguous = ids.contiguous();
+  std::vector<int64_t> sizes = ids.sizes().vec();
+  sizes.push_back(columns);
+  at::Tensor out = at::empty(sizes, at::TensorOptions().dtype(at::kFloat));
+  const bool known = kernels::quantized_embedding({contiguous.const_data_ptr<int64_t>(), static_cast<std::size_t>(ids.numel())}, matrix,
+                                                  out.mutable_data_ptr<float>());
+  TORCH_CHECK(known, "weft::quantized_embedding: an id is outside of the table");
   return out;
 }
 
 }  // namespace
-
-const kernels::ParallelFor& torch_parallel_for() {
-  static const kernels::ParallelFor parallel_for = [](std::size_t n, const std::function<void(std::size_t, std::size_t)>& body) {
-    at::parallel_for(0, static_cast<int64_t>(n), 1, [&](int64_t begin, int64_t end) {
-      body(static_cast<std::size_t>(begin), static_cast<std::size_t>(end));
-    });
-  };
-  return parallel_for;
-}
 
 // The schemas are those of python/weft/export/operators.py.
 TORCH_LIBRARY(weft, library) {
@@ -93,11 +122,15 @@ TORCH_LIBRARY(weft, library) {
       "attention(Tensor query, Tensor key, Tensor value, Tensor positions, Tensor context, int layer, float scale, "
       "int window, float softcap, Tensor? sinks) -> Tensor");
   library.def("linear(Tensor input, Tensor weight, Tensor? bias) -> Tensor");
+  library.def("quantized_linear(Tensor input, Tensor weight, Tensor? bias, int features, int bits, bool minimum) -> Tensor");
+  library.def("quantized_embedding(Tensor ids, Tensor weight, int rows, int columns, int bits, bool minimum) -> Tensor");
 }
 
 TORCH_LIBRARY_IMPL(weft, CPU, library) {
   library.impl("attention", attention);
   library.impl("linear", linear);
+  library.impl("quantized_linear", quantized_linear);
+  library.impl("quantized_embedding", quantized_embedding);
 }
 
 void register_torch_operators() {}

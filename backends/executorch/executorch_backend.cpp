@@ -16,7 +16,7 @@
 #include <thread>
 #include <utility>
 
-#include "backends/executorch/attention_kernel.h"
+#include "backends/executorch/operators.h"
 #include "weft/error.h"
 #include "weft/program.h"
 
@@ -47,13 +47,13 @@ void prepare_runtime() {
   std::call_once(once, [] {
     et::register_pal(et::PalImpl::create(keep_log, __FILE__));
     et::runtime_init();
-    executorch_kernels::register_kernels();
+    executorch_operators::register_operators();
   });
 }
 
 std::string describe(et::Error error) {
   std::string text = "ExecuTorch error " + std::to_string(static_cast<int>(error));
-  if (std::string problem = executorch_kernels::take_problem(); !problem.empty()) text += ": " + problem;
+  if (std::string problem = executorch_operators::take_problem(); !problem.empty()) text += ": " + problem;
   else if (!last_log.empty()) text += ": " + last_log;
   last_log.clear();
   return text;

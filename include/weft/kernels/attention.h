@@ -35,6 +35,10 @@ class ForwardScope {
   [[nodiscard]] std::span<const Sequence> sequences() const noexcept { return sequences_; }
   [[nodiscard]] const ParallelFor& parallel_for() const noexcept { return *parallel_for_; }
 
+  /// The threads of the innermost scope that is open on this thread; without one, the calling thread alone. For the
+  /// operators that need no caches.
+  [[nodiscard]] static const ParallelFor& current_parallel_for() noexcept;
+
   /// The scope with this handle that is open on this thread, or nullptr.
   [[nodiscard]] static const ForwardScope* find(std::int64_t handle) noexcept;
 

@@ -27,7 +27,7 @@ __all__ = ["BACKENDS", "DTYPES", "QUANTIZATIONS", "ExportResult", "export"]
 # Which backend a file's ending asks for.
 BACKENDS = {".pte": "executorch", ".pt2": "aoti"}
 DTYPES = ("float32", "bfloat16", "float16")
-QUANTIZATIONS = ("none",)
+QUANTIZATIONS = ("none", "keep", "int8", "int4")
 
 # A context longer than this is cut unless the caller asks for it: programs plan memory for it.
 _DEFAULT_MAX_CONTEXT = 8192
@@ -48,7 +48,7 @@ def export(
     *,
     max_context: int | None = None,
     dtype: str = "float32",
-    quantize: str = "none",
+    quantize: str | None = None,
     passes: bool = True,
     check: bool = True,
     name: str | None = None,
@@ -60,7 +60,9 @@ def export(
     source: a checkpoint folder, a hub id, a .gguf file, or a loaded `transformers.PreTrainedModel`.
     out: ends in .pte (ExecuTorch) or .pt2 (AOTInductor), unless `backend` ("executorch" or "aoti") says which.
     max_context: the most tokens of one sequence; None: what the model was made for, but at most 8192.
-    dtype: of weights and activations, one of DTYPES. quantize: one of QUANTIZATIONS.
+    dtype: of weights and activations, one of DTYPES.
+    quantize: one of QUANTIZATIONS: "keep" stores a GGUF's own groups of 32 bit for bit; "int8" and "int4" round to nearest;
+        None: "keep" where there is something to keep, else "none". Arithmetic stays in float in all of them.
     passes: False leaves every optional transformation out: the caches are in the graph, all logits are computed.
     check: False skips running the written file.
 
@@ -68,6 +70,8 @@ def export(
     """
     out = Path(out)
     _check_arguments(out, backend, dtype, quantize, max_context)
+    if not passes and quantize not in (None, "none"):
+        raise Error("invalid_argument", f"'{quantize}' needs weft's own operators", "quantize", "leave --no-passes out")
     backend = backend or BACKENDS[out.suffix]
 
     import torch
@@ -75,33 +79,42 @@ def export(
     from weft.export import check as checking
     from weft.export.outfile import atomic_output
     from weft.export.progress import Progress
+    from weft.export.passes import few_row_linears
     from weft.export.program import ProgramShape, export_in_graph, export_ragged, layer_shapes
+    from weft.export.quantize import choose_weights, exchange_modules
     from weft.export.sources import load_source
 
     progress = progress or Progress()
     loaded = load_source(source, dtype=getattr(torch, dtype), progress=progress)
     context = _choose_context(loaded, max_context)
     shape = ProgramShape(max_context=context, vocab_size=_vocab_size(loaded))
+    if quantize is None:
+        quantize = "keep" if passes and loaded.stored else "none"
+    weights = choose_weights(loaded.model, quantize, loaded.stored)
+    # The eager logits of what the file will hold, while the model still has its plain modules.
+    reference = checking.eager_logits(loaded.model) if check else None
+    exchange_modules(loaded.model, weights)
 
     with progress.stage("tracing the model"):
         program = (export_ragged if passes else export_in_graph)(loaded.model, shape)
-    metadata = _metadata(loaded, shape, name=name, dtype=dtype, quantize=quantize)
+    metadata = _metadata(loaded, shape, name=name, dtype=dtype, quantize=_describe(quantize, loaded))
     if passes:
         metadata |= {"contract": "ragged", "max_rows": shape.max_rows, "layers": layer_shapes(program)}
     else:
         metadata |= {"contract": "in_graph"}
     assets = {**loaded.assets, "weft.json": json.dumps(metadata, indent=1).encode()}
 
-    # The eager logits now: lowering may change the model's tensors.
-    reference = checking.eager_logits(loaded.model) if check else None
     if backend == "executorch":
         from weft.export.executorch import lower
     else:
         from weft.export.aoti import lower
-    bytes_needed = sum(p.numel() * p.element_size() for p in loaded.model.parameters())
+    state = {tensor.data_ptr(): tensor.nbytes for tensor in loaded.model.state_dict().values()}
+    bytes_needed = sum(state.values())
     largest = None
     with atomic_output(out, bytes_needed) as unfinished:
         with progress.stage(f"lowering to {backend}", seconds=_expected_seconds(loaded.parameters, backend)):
+            if passes and backend == "aoti":
+                program = few_row_linears(program)
             lower(program, assets, unfinished)
         if reference is not None:
             with progress.stage("holding the file against the eager model"):
@@ -109,14 +122,14 @@ def export(
     return ExportResult(out, metadata, largest)
 
 
-def _check_arguments(out: Path, backend: str | None, dtype: str, quantize: str, max_context: int | None) -> None:
+def _check_arguments(out: Path, backend: str | None, dtype: str, quantize: str | None, max_context: int | None) -> None:
     if backend is None and out.suffix not in BACKENDS:
         raise Error("invalid_argument", "ends in neither .pte nor .pt2", str(out), "name it OUT.pte for ExecuTorch or OUT.pt2 for AOTInductor")
     if backend is not None and backend not in BACKENDS.values():
         raise Error("invalid_argument", f"'{backend}' is no backend", "backend", "choose executorch or aoti")
     if dtype not in DTYPES:
         raise Error("invalid_argument", f"'{dtype}' is not supported", "dtype", f"choose one of {', '.join(DTYPES)}")
-    if quantize not in QUANTIZATIONS:
+    if quantize not in (None, *QUANTIZATIONS):
         raise Error("unsupported", f"'{quantize}' is not supported", "quantize", f"choose one of {', '.join(QUANTIZATIONS)}")
     if max_context is not None and not 8 <= max_context <= 1 << 20:
         raise Error("invalid_argument", f"{max_context} is not from 8 to {1 << 20}", "max_context", "choose a number of tokens in that range")
@@ -155,6 +168,10 @@ def _metadata(loaded: Source, shape, *, name: str | None, dtype: str, quantize: 
         "max_context": shape.max_context,
         "max_tokens": shape.max_tokens,
     }
+
+
+def _describe(quantize: str, loaded: Source) -> str:
+    return f"keep ({loaded.source})" if quantize == "keep" else quantize
 
 
 def _expected_seconds(parameters: int, backend: str) -> float:

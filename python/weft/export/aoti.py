@@ -29,8 +29,9 @@ def lower(program: ExportedProgram, assets: dict[str, bytes], out: Path) -> None
     options = {
         "aot_inductor.package": True,
         "aot_inductor.package_constants_in_so": False,
-        # PyTorch's own tag for what runs where; the source of the library is of no use to a reader of the file.
-        "aot_inductor.metadata": {"weft": "1"},
+        # The compiler would fix the number of threads, and its OpenMP barriers cost more than small operators take; what
+        # is large runs in weft's operators, on the runner's own threads.
+        "cpp.threads": 1,
     }
     files = aot_compile(program.module(check_guards=False), args, kwargs, options=options)
     files = [file for file in files if not (isinstance(file, str) and file.endswith(".cpp"))]

@@ -1,6 +1,6 @@
 """weft's operators as a tracer sees them: schemas and output shapes. Their kernels are C++ (include/weft/kernels).
 
-The same schemas stand in backends/aoti/operators.cpp and backends/executorch/attention_kernel.cpp; tests/export
+The same schemas stand in backends/aoti/operators.cpp and backends/executorch/operators.cpp; tests/export
 holds both sides together by running exported files.
 """
 
@@ -12,24 +12,34 @@ _ATTENTION = (
     "(Tensor query, Tensor key, Tensor value, Tensor positions, Tensor context, int layer, float scale, "
     "int window, float softcap, Tensor? sinks"
 )
+_QUANTIZED_LINEAR = "(Tensor input, Tensor weight, Tensor? bias, int features, int bits, bool minimum"
+_QUANTIZED_EMBEDDING = "(Tensor ids, Tensor weight, int rows, int columns, int bits, bool minimum"
 
 _library = torch.library.Library("weft", "DEF")
-_library.define(f"attention{_ATTENTION}) -> Tensor")
-# ExecuTorch looks for the `.out` overload when it turns the graph into out-variants.
-_library.define(f"attention.out{_ATTENTION}, *, Tensor(a!) out) -> Tensor(a!)")
 _library.define("linear(Tensor input, Tensor weight, Tensor? bias) -> Tensor")
 
 
-@torch.library.register_fake("weft::attention", lib=_library)
-def _attention(query, key, value, positions, context, layer, scale, window, softcap, sinks):
-    """query f32 [1, Hq, T, D], key [1, Hkv, T, D], value [1, Hkv, T, Dv] -> [1, T, Hq, Dv]."""
-    return query.new_empty((1, query.shape[2], query.shape[1], value.shape[3]))
+def _define(name: str, arguments: str, shape):
+    """Defines an operator whose output is f32 of `shape(*arguments)`, with the `.out` overload that ExecuTorch lowers to."""
+    _library.define(f"{name}{arguments}) -> Tensor")
+    _library.define(f"{name}.out{arguments}, *, Tensor(a!) out) -> Tensor(a!)")
+
+    def functional(*args):
+        return args[0].new_empty(shape(*args), dtype=torch.float32)
+
+    def out_variant(*args, out):
+        return out.resize_(shape(*args))
+
+    torch.library.register_fake(f"weft::{name}", functional, lib=_library)
+    torch.library.impl(_library, f"{name}.out", "Meta")(out_variant)
 
 
-@torch.library.impl(_library, "attention.out", "Meta")
-def _attention_out(query, key, value, positions, context, layer, scale, window, softcap, sinks, *, out):
-    out.resize_((1, query.shape[2], query.shape[1], value.shape[3]))
-    return out
+# query f32 [1, Hq, T, D], key [1, Hkv, T, D], value [1, Hkv, T, Dv] -> [1, T, Hq, Dv].
+_define("attention", _ATTENTION, lambda query, key, value, *_: (1, query.shape[2], query.shape[1], value.shape[3]))
+# input f32 [..., K] -> [..., features].
+_define("quantized_linear", _QUANTIZED_LINEAR, lambda input, weight, bias, features, *_: (*input.shape[:-1], features))
+# ids i64 [...] -> [..., columns].
+_define("quantized_embedding", _QUANTIZED_EMBEDDING, lambda ids, weight, rows, columns, *_: (*ids.shape, columns))
 
 
 @torch.library.register_fake("weft::linear", lib=_library)

@@ -1,0 +1,57 @@
+// Threads for a backend whose SDK's own are no good for token loops.
+//
+//   weft::kernels::ThreadPool pool(2);
+//   pool.parallel_for()(n, [&](std::size_t begin, std::size_t end) { ... });
+//
+// Made for many short calls in a row: workers look for the next one for a short while before they sleep. Work is handed out
+// in small pieces to whoever comes, the caller included, and a worker that the system has set aside is not
+// waited for unless it holds a piece: on a busy machine a call gets slower, but not by orders of magnitude as with
+// OpenMP's barriers.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <thread>
+#include <vector>
+
+#include "weft/kernels/parallel.h"
+
+namespace weft::kernels {
+
+class ThreadPool {
+ public:
+  /// @param threads  At least 1; the caller of parallel_for() is one of them.
+  explicit ThreadPool(std::size_t threads);
+  /// Joins the workers.
+  ~ThreadPool();
+  ThreadPool(const ThreadPool&) = delete;
+  ThreadPool& operator=(const ThreadPool&) = delete;
+
+  /// One call at a time. What a body throws reaches the caller once all pieces are done or dropped.
+  [[nodiscard]] const ParallelFor& parallel_for() const noexcept { return parallel_for_; }
+
+ private:
+  using Body = std::function<void(std::size_t, std::size_t)>;
+
+  void run(std::size_t n, const Body& body);
+  void work();
+  void take_pieces() noexcept;
+
+  // Which call is under way, whether it may be joined, and how many workers have: see thread_pool.cpp.
+  std::atomic<std::uint32_t> state_{0};
+  std::atomic<std::uint32_t> sleeping_{0};
+  std::atomic<bool> stopping_{false};
+
+  const Body* body_ = nullptr;
+  std::size_t n_ = 0, piece_ = 1;
+  std::atomic<std::size_t> next_{0};
+  std::atomic<bool> failed_{false};
+  std::exception_ptr error_;
+
+  ParallelFor parallel_for_;
+  std::vector<std::jthread> workers_;
+};
+
+}  // namespace weft::kernels

@@ -1,0 +1,208 @@
+"""Weights of 4 or 8 bits in groups of 32, in the layout of include/weft/kernels/quantized_linear.h.
+
+A weight is scale * code + minimum, with an f16 scale (and minimum) for each 32 neighbours in a row. Arithmetic stays f32:
+an exported model gives the logits of its dequantised weights, and a GGUF's own blocks are kept bit for bit.
+
+N rows, K columns, G = K / 32 groups.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import torch
+
+import weft.export.operators  # noqa: F401 (defines torch.ops.weft)
+from weft.errors import Error
+
+GROUP = 32
+_TILE_ROWS = 16
+
+
+@dataclasses.dataclass(frozen=True)
+class QuantizedWeight:
+    """A matrix [N, K] of weights scale * code + minimum."""
+
+    codes: np.ndarray  # [N, K]; 4 bits: u8 0..15, 8 bits: i8
+    scale: np.ndarray  # f16 [N, G]
+    minimum: np.ndarray | None  # f16 [N, G]
+    bits: int  # 4 or 8
+
+    def dequantize(self) -> np.ndarray:
+        """f32 [N, K]."""
+        rows, columns = self.codes.shape
+        values = self.codes.reshape(rows, -1, GROUP).astype(np.float32) * self.scale.astype(np.float32)[:, :, None]
+        if self.minimum is not None:
+            values += self.minimum.astype(np.float32)[:, :, None]
+        return values.reshape(rows, columns)
+
+    def pack(self) -> torch.Tensor:
+        """u8 [bytes]: the layout that the kernels read in place."""
+        rows, columns = self.codes.shape
+        tiles, groups, in_word = -(-rows // _TILE_ROWS), columns // GROUP, 32 // self.bits
+
+        def by_tile(values: np.ndarray) -> np.ndarray:  # [N, G, ...] -> [tiles, G, 16, ...]
+            padded = np.zeros((tiles * _TILE_ROWS, *values.shape[1:]), values.dtype)
+            padded[:rows] = values
+            return padded.reshape(tiles, _TILE_ROWS, *values.shape[1:]).swapaxes(1, 2)
+
+        codes = by_tile(self.codes.view(np.uint8).reshape(rows, groups, self.bits, in_word)).astype(np.uint32)
+        shifts = np.arange(in_word, dtype=np.uint32) * self.bits
+        words = np.bitwise_or.reduce(codes << shifts, axis=-1).swapaxes(2, 3)  # [tiles, G, words, 16]
+        fields = [by_tile(self.scale.view(np.uint16))]
+        if self.minimum is not None:
+            fields.append(by_tile(self.minimum.view(np.uint16)))
+        fields.append(words)
+        flat = [np.ascontiguousarray(field).reshape(tiles, groups, -1).view(np.uint8) for field in fields]
+        return torch.from_numpy(np.concatenate(flat, axis=-1).reshape(-1))
+
+
+def _halves(bytes_: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(bytes_).view(np.float16)[..., 0]
+
+
+def _nibbles(bytes_: np.ndarray) -> np.ndarray:
+    """GGUF's order: the low halves of 16 bytes are the first 16 codes, the high halves the others."""
+    return np.concatenate([bytes_ & 15, bytes_ >> 4], axis=-1)
+
+
+def _fifth_bits(bytes_: np.ndarray) -> np.ndarray:
+    bits = np.ascontiguousarray(bytes_).view("<u4")
+    return ((bits >> np.arange(GROUP, dtype=np.uint32)) & 1).astype(np.uint8) << 4
+
+
+# How each GGUF type lays out a block of 32 (ggml-common.h of llama.cpp): block u8 [N, G, bytes] -> codes, scale, minimum, bits.
+def _q4_0(block):
+    scale = _halves(block[..., :2])
+    return _nibbles(block[..., 2:]), scale, scale * np.float16(-8), 4
+
+
+def _q4_1(block):
+    return _nibbles(block[..., 4:]), _halves(block[..., :2]), _halves(block[..., 2:4]), 4
+
+
+def _q5_0(block):
+    return (_nibbles(block[..., 6:]) | _fifth_bits(block[..., 2:6])).astype(np.int8) - np.int8(16), _halves(block[..., :2]), None, 8
+
+
+def _q5_1(block):
+    codes = (_nibbles(block[..., 8:]) | _fifth_bits(block[..., 4:8])).astype(np.int8)
+    return codes, _halves(block[..., :2]), _halves(block[..., 2:4]), 8
+
+
+def _q8_0(block):
+    return block[..., 2:].view(np.int8), _halves(block[..., :2]), None, 8
+
+
+_GGUF_BLOCKS = {"Q4_0": (18, _q4_0), "Q4_1": (20, _q4_1), "Q5_0": (22, _q5_0), "Q5_1": (24, _q5_1), "Q8_0": (34, _q8_0)}
+
+
+def from_gguf(kind: str, rows: np.ndarray) -> QuantizedWeight | None:
+    """The very numbers of GGUF blocks, u8 [N, bytes of a row]; None for a type that isn't made of plain groups of 32."""
+    if kind not in _GGUF_BLOCKS:
+        return None
+    size, read = _GGUF_BLOCKS[kind]
+    codes, scale, minimum, bits = read(np.ascontiguousarray(rows).reshape(rows.shape[0], -1, size))
+    # Q4_0's minimum is -8 times its scale: exact in f16 unless the scale is among the very largest.
+    if minimum is not None and not np.isfinite(minimum).all():
+        return None
+    return QuantizedWeight(np.ascontiguousarray(codes).reshape(rows.shape[0], -1), scale, minimum, bits)
+
+
+def round_to_nearest(weight: np.ndarray, bits: int) -> QuantizedWeight:
+    """f32 [N, K] rounded group by group: 8 bits around zero, 4 bits between the group's smallest and largest value."""
+    groups = weight.reshape(weight.shape[0], -1, GROUP)
+    if bits == 8:
+        scale = (np.abs(groups).max(axis=-1) / 127).astype(np.float16)
+        minimum, lowest, highest = None, -127, 127
+        offset = np.float32(0)
+    else:
+        minimum = groups.min(axis=-1).astype(np.float16)
+        offset = minimum.astype(np.float32)[:, :, None]
+        scale = ((groups.max(axis=-1) - minimum.astype(np.float32)) / 15).astype(np.float16)
+        lowest, highest = 0, 15
+    step = scale.astype(np.float32)[:, :, None]
+    codes = np.clip(np.rint((groups - offset) / np.where(step > 0, step, 1)), lowest, highest)
+    return QuantizedWeight(codes.reshape(weight.shape).astype(np.int8 if bits == 8 else np.uint8), scale, minimum, bits)
+
+
+class _Quantized(torch.nn.Module):
+    """What both kinds of module hold."""
+
+    def __init__(self, packed: torch.Tensor, weight: QuantizedWeight):
+        super().__init__()
+        self.register_buffer("packed", packed)
+        self.rows, self.columns = weight.codes.shape
+        self.bits, self.has_minimum = weight.bits, weight.minimum is not None
+
+
+class QuantizedLinear(_Quantized):
+    """input [..., K] -> [..., N]."""
+
+    def __init__(self, packed: torch.Tensor, weight: QuantizedWeight, bias: torch.Tensor | None):
+        super().__init__(packed, weight)
+        self.register_buffer("bias", None if bias is None else bias.float())
+
+    def forward(self, input):
+        out = torch.ops.weft.quantized_linear(input.float(), self.packed, self.bias, self.rows, self.bits, self.has_minimum)
+        return out.to(input.dtype)
+
+
+class QuantizedEmbedding(_Quantized):
+    """ids [...] -> [..., K]."""
+
+    def __init__(self, packed: torch.Tensor, weight: QuantizedWeight, dtype: torch.dtype, scale: float):
+        super().__init__(packed, weight)
+        self.dtype, self.scale = dtype, scale
+
+    def forward(self, ids):
+        out = torch.ops.weft.quantized_embedding(ids, self.packed, self.rows, self.columns, self.bits, self.has_minimum).to(self.dtype)
+        return out if self.scale == 1.0 else out * self.scale
+
+
+def choose_weights(model, method: str, stored: dict[str, QuantizedWeight]) -> dict[str, QuantizedWeight]:
+    """Which parameters of `model` are quantised, and how. Rounds the model's own weights to the same values.
+
+    method: one of weft.export.QUANTIZATIONS; int4 rounds the embedding and the head to 8 bits all the same.
+    stored: what the source itself holds in groups of 32, by parameter name; used by "keep".
+    Raises weft.Error if "keep" finds nothing to keep.
+    """
+    if method == "none":
+        return {}
+    if method == "keep" and not stored:
+        raise Error("invalid_argument", "the source has no weights in groups of 32 to keep", "quantize", "choose none, int8 or int4")
+    embeddings = {id(model.get_input_embeddings().weight), id(model.get_output_embeddings().weight)}
+    chosen: dict[str, QuantizedWeight] = {}
+    for name, module in model.named_modules():
+        if not isinstance(module, (torch.nn.Linear, torch.nn.Embedding)):
+            continue
+        parameter_name = f"{name}.weight"
+        if method == "keep":
+            if parameter_name in stored:
+                chosen[parameter_name] = stored[parameter_name]
+        elif module.weight.shape[1] % GROUP == 0:
+            bits = 8 if method == "int8" or id(module.weight) in embeddings else 4
+            chosen[parameter_name] = round_to_nearest(module.weight.detach().float().numpy(), bits)
+            module.weight.data.copy_(torch.from_numpy(chosen[parameter_name].dequantize()))
+    return chosen
+
+
+def exchange_modules(model, weights: dict[str, QuantizedWeight]) -> None:
+    """Puts quantised modules in the place of the linears and embeddings that `weights` names. Tied weights stay one."""
+    packed: dict[int, tuple[torch.Tensor, QuantizedWeight]] = {}
+    parameters = {name: parameter for name, parameter in model.named_parameters(remove_duplicate=False)}
+    by_parameter = {id(parameters[name]): weight for name, weight in weights.items()}
+    for name, module in list(model.named_modules()):
+        if not isinstance(module, (torch.nn.Linear, torch.nn.Embedding)) or id(module.weight) not in by_parameter:
+            continue
+        key = id(module.weight)
+        if key not in packed:
+            packed[key] = (by_parameter[key].pack(), by_parameter[key])
+        if isinstance(module, torch.nn.Linear):
+            new: torch.nn.Module = QuantizedLinear(*packed[key], module.bias)
+        else:
+            # Gemma's embedding multiplies by a constant of its own.
+            new = QuantizedEmbedding(*packed[key], module.weight.dtype, float(getattr(module, "scalar_embed_scale", 1.0)))
+        parent, _, child = name.rpartition(".")
+        setattr(model.get_submodule(parent), child, new)
