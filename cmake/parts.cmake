@@ -48,7 +48,12 @@ function(weft_library part)
     PUBLIC ${arg_PUBLIC}
     PRIVATE ${arg_PRIVATE} $<BUILD_LOCAL_INTERFACE:weft_warnings>)
   if(WEFT_INSTALL)
-    install(TARGETS ${target} EXPORT weftTargets FILE_SET HEADERS)
+    # What needs an SDK is exported apart, so that a find_package(weft) without it asks for none.
+    if(part MATCHES "^(executorch|aoti)$")
+      install(TARGETS ${target} EXPORT weft_${part}_targets FILE_SET HEADERS)
+    else()
+      install(TARGETS ${target} EXPORT weftTargets FILE_SET HEADERS)
+    endif()
   endif()
 endfunction()
 
@@ -72,6 +77,7 @@ function(weft_plugin backend)
   set_target_properties(weft_${backend}_plugin PROPERTIES
     PREFIX "" OUTPUT_NAME weft_${backend}
     CXX_VISIBILITY_PRESET hidden
+    INSTALL_RPATH "${WEFT_ORIGIN}/..;${WEFT_SDK_LIBRARY_FOLDERS}"
     LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/lib/weft)
   if(WEFT_INSTALL)
     install(TARGETS weft_${backend}_plugin LIBRARY DESTINATION lib/weft)

@@ -3,7 +3,7 @@
 //   auto model = weft::load_model("model.pt2", weft::aoti_backend());
 //
 // A .pt2 holds native code: loading one is running it. Load only files that you trust.
-// The thread count is libtorch's own, one for the process: the last load_runner() sets it.
+// Every runner has threads of its own; libtorch's, one set for the process, take only large f32 matrix products.
 #pragma once
 
 #include "weft/backend.h"

@@ -1,10 +1,11 @@
 // The loop: prompt, prefill, decode, sample, stop; for completion and for multi-turn chat.
 //
-//   weft::ChatPipeline chat({.runner = runner, .tokenizer = tokenizer, .chat_template = chat_template});
+//   weft::ChatPipeline chat(*weft::load_model("model.pte"));
 //   chat.send("What is the capital of France?", {}, [](std::string_view text) { std::cout << text; });
 //
-// Runner, Tokenizer and Sampler may each be the user's own class. Not thread-safe, but any number of
-// pipelines may share one Runner if their calls don't overlap.
+// or from single parts: ChatPipeline chat({.runner = runner, .tokenizer = ..., .chat_template = ...}). Runner,
+// Tokenizer and Sampler may each be the user's own class. Not thread-safe, but any number of pipelines may share one
+// Runner if their calls don't overlap.
 #pragma once
 
 #include <cstddef>
@@ -26,20 +27,42 @@ namespace weft {
 
 /// What a pipeline is made of. Shared, so that several pipelines may use one model.
 struct PipelineParts {
-  std::shared_ptr<Runner> runner;             ///< Required.
-  std::shared_ptr<const Tokenizer> tokenizer; ///< Required.
-  std::shared_ptr<Sampler> sampler = {};      ///< The user's own; else made from GenerationOptions::sampling.
+  std::shared_ptr<Runner> runner;                  ///< Required.
+  std::shared_ptr<const Tokenizer> tokenizer;      ///< Required.
+  std::shared_ptr<Sampler> sampler = {};           ///< The user's own; else made from GenerationOptions::sampling.
   std::optional<ChatTemplate> chat_template = {};  ///< Required by ChatPipeline.
-  std::vector<Token> stop_tokens = {};        ///< Any of these ends an answer (EOS and its like).
-  std::optional<Token> bos_token = {};        ///< Put before a plain completion's text, where set.
+  std::vector<Token> stop_tokens = {};             ///< Any of these ends an answer (EOS and its like).
+  std::optional<Token> bos_token = {};             ///< Put before a plain completion's text, where set.
 };
 
+/// weft::Model, or anything shaped like it: the pipelines don't depend on how a model is loaded.
+template <class M>
+concept ModelLike = requires(const M& model) {
+  model.runner;
+  model.tokenizer;
+  model.chat_template;
+  model.defaults.stop_tokens;
+  model.defaults.bos_token;
+  model.defaults.add_bos;
+};
+
+/// The parts of a loaded model, to exchange some of them.
+template <ModelLike M>
+[[nodiscard]] PipelineParts parts_of(const M& model) {
+  return {.runner = model.runner,
+          .tokenizer = model.tokenizer,
+          .chat_template = model.chat_template,
+          .stop_tokens = model.defaults.stop_tokens,
+          .bos_token = model.defaults.add_bos ? model.defaults.bos_token : std::nullopt};
+}
+
 struct GenerationOptions {
-  std::size_t max_tokens = 0;      ///< 0: as many as the context still holds.
-  SamplingOptions sampling;        ///< Not used where PipelineParts::sampler is set.
-  std::vector<std::string> stop;   ///< The answer ends before the first of these texts; none is ever streamed in part.
-  bool ignore_stop_tokens = false; ///< Go on past EOS (benchmarks).
-  std::stop_token cancel;          ///< Looked at after each token, and between the chunks of a prefill.
+  std::size_t max_tokens = 0;                    ///< 0: as many as the context still holds.
+  SamplingOptions sampling = SamplingOptions();  ///< Not used where PipelineParts::sampler is set.
+  std::vector<std::string> stop =
+      {};                           ///< The answer ends before the first of these texts; none is ever streamed in part.
+  bool ignore_stop_tokens = false;  ///< Go on past EOS (benchmarks).
+  std::stop_token cancel = {};      ///< Looked at after each token, and between the chunks of a prefill.
 };
 
 enum class FinishReason {
@@ -50,12 +73,12 @@ enum class FinishReason {
 [[nodiscard]] std::string_view to_string(FinishReason reason) noexcept;  // "stop", "length", "cancelled"
 
 struct GenerationStats {
-  std::size_t prompt_tokens = 0;    ///< Tokens of the whole prompt.
-  std::size_t cached_tokens = 0;    ///< Of these, already in the cache: not computed again.
+  std::size_t prompt_tokens = 0;  ///< Tokens of the whole prompt.
+  std::size_t cached_tokens = 0;  ///< Of these, already in the cache: not computed again.
   std::size_t generated_tokens = 0;
-  double prefill_s = 0;             ///< From the call until the prompt's logits.
-  double first_token_s = 0;         ///< From the call until the first token is sampled.
-  double decode_s = 0;              ///< From the first token to the last.
+  double prefill_s = 0;      ///< From the call until the prompt's logits.
+  double first_token_s = 0;  ///< From the call until the first token is sampled.
+  double decode_s = 0;       ///< From the first token to the last.
   /// Computed prompt tokens a second; 0 if nothing was computed.
   [[nodiscard]] double prefill_tokens_per_s() const noexcept;
   /// Tokens after the first, a second; 0 for fewer than two.
@@ -63,8 +86,8 @@ struct GenerationStats {
 };
 
 struct GenerationResult {
-  std::string text;             ///< Without stop text and control tokens.
-  std::vector<Token> tokens;    ///< All that were sampled, the stop token included.
+  std::string text;           ///< Without stop text and control tokens.
+  std::vector<Token> tokens;  ///< All that were sampled, the stop token included.
   std::vector<Token> prompt_tokens;
   FinishReason finish_reason = FinishReason::kStop;
   GenerationStats stats;
@@ -79,6 +102,8 @@ class CompletionPipeline {
  public:
   /// @throws Error{kInvalidArgument}  a required part is missing.
   explicit CompletionPipeline(PipelineParts parts);
+  template <ModelLike M>
+  explicit CompletionPipeline(const M& model) : CompletionPipeline(parts_of(model)) {}
   ~CompletionPipeline();
   CompletionPipeline(CompletionPipeline&&) noexcept;
   CompletionPipeline& operator=(CompletionPipeline&&) noexcept;
@@ -86,9 +111,11 @@ class CompletionPipeline {
   /// Completes plain text (encoded with Specials::kAsText, after BOS where the model wants one).
   /// @throws Error{kContextFull}  the prompt leaves no room for a token; Error{kInvalidArgument} it is empty
   ///         and the model has no BOS; and what Runner, Tokenizer and Sampler throw.
-  GenerationResult generate(std::string_view text, const GenerationOptions& options = {}, const TextCallback& on_text = {});
+  GenerationResult generate(std::string_view text, const GenerationOptions& options = {},
+                            const TextCallback& on_text = {});
   /// Completes a prompt with control tokens in it.
-  GenerationResult generate(const Prompt& prompt, const GenerationOptions& options = {}, const TextCallback& on_text = {});
+  GenerationResult generate(const Prompt& prompt, const GenerationOptions& options = {},
+                            const TextCallback& on_text = {});
   /// Completes token ids as they are.
   GenerationResult generate_tokens(std::vector<Token> prompt, const GenerationOptions& options = {},
                                    const TextCallback& on_text = {});
@@ -97,7 +124,8 @@ class CompletionPipeline {
   [[nodiscard]] const std::vector<Token>& cached_tokens() const noexcept;
   /// Empties the cache.
   void reset();
-  /// Writes and reads the cache with its tokens. @throws Error{kIo, kCorrupt, kInvalidArgument}.
+  /// Writes and reads the cache with its tokens (docs/session-file.md).
+  /// @throws Error{kIo, kCorrupt, kUnsupported, kInvalidArgument}; a failed load leaves the cache as it was.
   void save(std::ostream& out) const;
   void load(std::istream& in);
 
@@ -107,20 +135,28 @@ class CompletionPipeline {
 };
 
 /// A conversation. Each turn is rendered through the model's template; only what the cache lacks is computed.
+///
+/// A sampled answer isn't always the tokens that its text encodes to. Where the rendered conversation still begins
+/// with a text that was prompt and answer before, and a control token follows, the tokens of then are kept, so that
+/// the cache goes on serving; everywhere else the rendered text is encoded anew.
 class ChatPipeline {
  public:
   /// @throws Error{kInvalidArgument}  a required part is missing.
   explicit ChatPipeline(PipelineParts parts);
+  template <ModelLike M>
+  explicit ChatPipeline(const M& model) : ChatPipeline(parts_of(model)) {}
   ~ChatPipeline();
   ChatPipeline(ChatPipeline&&) noexcept;
   ChatPipeline& operator=(ChatPipeline&&) noexcept;
 
-  /// Adds the user's message and the model's answer to the conversation. If it throws, neither was added;
-  /// a cancelled answer is kept as far as it came.
+  /// Adds the user's message and the model's answer to the conversation. If it throws, neither was added, nor
+  /// if it is cancelled before the first token; an answer cancelled later is kept as far as it came.
   /// @throws Error{kContextFull}  the conversation no longer fits; see reset() and messages().
-  GenerationResult send(std::string_view user_text, const GenerationOptions& options = {}, const TextCallback& on_text = {});
+  GenerationResult send(std::string_view user_text, const GenerationOptions& options = {},
+                        const TextCallback& on_text = {});
 
-  /// Answers a whole conversation at once, leaving this pipeline's own as it is: for servers and tools.
+  /// Answers a whole conversation at once, leaving this pipeline's own as it is: for servers and tools. Both use
+  /// the one cache, each as far as it matches.
   GenerationResult answer(const std::vector<Message>& messages, const GenerationOptions& options = {},
                           const TextCallback& on_text = {}, const RenderOptions& render = {});
 
@@ -132,7 +168,7 @@ class ChatPipeline {
   /// Forgets all messages but the system message.
   void reset();
   /// Writes and reads messages and cache (docs/session-file.md).
-  /// @throws Error{kIo, kCorrupt, kInvalidArgument}; a failed load leaves the conversation as it was.
+  /// @throws Error{kIo, kCorrupt, kUnsupported, kInvalidArgument}; a failed load leaves the conversation as it was.
   void save(std::ostream& out) const;
   void load(std::istream& in);
 

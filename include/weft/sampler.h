@@ -23,7 +23,7 @@ class Sampler {
   virtual ~Sampler() = default;
 
   /// Draws one id. `logits` is f32 [vocab], not normalised, left unchanged; -inf forbids a token.
-  /// @throws Error{kInvalidArgument}  empty, or no entry is finite, or one is NaN.
+  /// @throws Error{kInvalidArgument}  empty, or no entry is finite, or one is NaN or +inf.
   [[nodiscard]] virtual Token sample(std::span<const float> logits) = 0;
 
   /// Tells the sampler what was put into the sequence (sampled or prompt), for its penalties.
@@ -40,7 +40,8 @@ struct LogitBias {
 };
 
 /// Names and ranges are OpenAI's and llama.cpp's; the order is Transformers' and vLLM's: penalties, bias,
-/// temperature, top-k, top-p, min-p, draw.
+/// temperature, top-k, top-p, min-p, draw. Of two tokens with equal logits the lower id counts as the likelier.
+/// A draw costs one or two passes over the logits: nothing is sorted, and nothing allocated after the first.
 struct SamplingOptions {
   float temperature = 0.0f;         ///< >= 0; 0 is greedy: the largest logit, lowest id on a tie.
   int top_k = 0;                    ///< Keep the k most likely; 0 keeps all.
@@ -50,8 +51,8 @@ struct SamplingOptions {
   float frequency_penalty = 0.0f;   ///< [-2, 2]; subtracted once for each time a token was seen.
   float presence_penalty = 0.0f;    ///< [-2, 2]; subtracted once if a token was seen.
   int penalty_window = 0;           ///< How many of the latest tokens count as seen; 0: all.
-  std::vector<LogitBias> logit_bias;
-  std::optional<std::uint64_t> seed;  ///< Without one, a seed is drawn from the system.
+  std::vector<LogitBias> logit_bias = {};
+  std::optional<std::uint64_t> seed = {};  ///< Without one, a seed is drawn from the system.
 };
 
 /// The ready-made chain of stages. @throws Error{kInvalidArgument} naming the option out of range.
@@ -67,14 +68,16 @@ struct Candidate {
 class SamplerStage {
  public:
   virtual ~SamplerStage() = default;
-  /// Changes logits or drops entries (never all). On entry `candidates` is in no promised order.
+  /// Changes logits (not to NaN or +inf) or drops entries (never all that are finite). On entry `candidates`
+  /// is in no promised order, and one of them at least is finite.
   virtual void apply(std::vector<Candidate>& candidates) = 0;
   virtual void accept(Token) {}
   virtual void reset() {}
 };
 
 /// Runs `stages` in order over all candidates, then draws from the softmax of what is left.
-/// An empty list draws from the plain softmax.
+/// An empty list draws from the plain softmax. With the ready-made stages it draws what make_sampler() draws,
+/// which is faster: a chain lists every token for its first stage.
 [[nodiscard]] std::unique_ptr<Sampler> make_sampler_chain(std::vector<std::unique_ptr<SamplerStage>> stages,
                                                           std::optional<std::uint64_t> seed = {});
 

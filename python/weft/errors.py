@@ -33,3 +33,8 @@ class Error(Exception):
         """`<where>: <message>` and, on a line of its own, `fix: <fix>`, leaving out what is empty."""
         text = f"{self.where}: {self.message}" if self.where else self.message
         return f"{text}\nfix: {self.fix}" if self.fix else text
+
+
+def first_line(error: BaseException) -> str:
+    """What another library's exception says, as the one line that a message has room for."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -12,10 +12,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from weft.errors import Error
+import weft.export
+from weft.errors import Error, first_line
 from weft.export import BACKENDS, DTYPES, QUANTIZATIONS
+from weft.export.default_model import NAME, default_output, fetch_default_model
+from weft.export.outfile import check_output
+from weft.export.progress import Progress
+from weft.export.sources import find_source
 
-# Nothing here imports torch before the arguments are known to be right: it takes seconds.
+# None of these imports torch, which takes seconds: the arguments are looked at first.
 
 _DESCRIPTION = """\
 example: weft export ./SmolLM2-135M-Instruct -o model.pte
@@ -78,17 +83,12 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
             options.backend = "aoti" if options.out is not None and options.out.endswith(".pt2") else "executorch"
         return options
     if options.source is None:
-        raise _UsageError(
-            "weft export: there is no SOURCE\nfix: give a checkpoint folder, a hub id or a .gguf file; see weft export --help"
-        )
+        raise _UsageError("weft export: there is no SOURCE\nfix: give a checkpoint folder, a hub id or a .gguf file")
+    names = "OUT.pte for ExecuTorch or OUT.pt2 for AOTInductor"
     if options.out is None:
-        raise _UsageError(
-            "weft export: there is no output file\nfix: add -o OUT.pte for ExecuTorch, or -o OUT.pt2 for AOTInductor"
-        )
-    if options.backend is None and not options.out.endswith((".pte", ".pt2")):
-        raise _UsageError(
-            f"weft export: {options.out}: ends in neither .pte nor .pt2\nfix: name it OUT.pte for ExecuTorch or OUT.pt2 for AOTInductor"
-        )
+        raise _UsageError(f"weft export: there is no output file\nfix: add -o {names}")
+    if options.backend is None and not options.out.endswith(tuple(BACKENDS)):
+        raise _UsageError(f"weft export: {options.out}: ends in neither .pte nor .pt2\nfix: name it {names}")
     return options
 
 
@@ -99,7 +99,6 @@ def _silence() -> None:
     quiet = {
         "TRANSFORMERS_VERBOSITY": "error",
         "TRANSFORMERS_NO_ADVISORY_WARNINGS": "1",
-        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
         "HF_HUB_VERBOSITY": "error",
         "TORCH_CPP_LOG_LEVEL": "ERROR",
         "PYTHONWARNINGS": "ignore",  # for the processes that compile
@@ -108,32 +107,26 @@ def _silence() -> None:
         os.environ.setdefault(name, value)
 
 
-def _run(options: argparse.Namespace) -> None:
-    from weft.export.outfile import check_output
-    from weft.export.progress import Progress
+def _import_libraries(progress: Progress) -> None:
+    with progress.stage("loading torch", seconds=8):
+        import torch  # noqa: F401
+        import transformers  # noqa: F401
 
+
+def _run(options: argparse.Namespace) -> None:
     progress = Progress()
     if options.default:
-        from weft.export.default_model import NAME, default_output, fetch_default_model
-
         out = Path(options.out or default_output(options.backend))
         check_output(out)
         source = fetch_default_model(progress)
         name = options.name or NAME
     else:
-        from weft.export.sources import find_source
-
         out, source, name = Path(options.out), options.source, options.name
         find_source(source)
         check_output(out)
 
-    with progress.stage("loading torch", seconds=8):
-        import torch  # noqa: F401
-        import transformers  # noqa: F401
-
-        from weft.export import export
-
-    result = export(
+    _import_libraries(progress)
+    result = weft.export.export(
         source,
         out,
         max_context=options.max_context,
@@ -169,8 +162,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         elif isinstance(error, Error):
             print(f"weft export: {error}", file=sys.stderr)
         else:
-            text = str(error).strip().splitlines() or ["no words"]
-            print(f"weft export: {type(error).__name__}: {text[0]}", file=sys.stderr)
+            print(f"weft export: {type(error).__name__}: {first_line(error)}", file=sys.stderr)
             print("fix: run it again with WEFT_DEBUG=1 for the whole story, and report the model", file=sys.stderr)
         return 2 if isinstance(error, Error) and error.code == "invalid_argument" else 1
     return 0

@@ -1,4 +1,4 @@
-"""What goes into a model file from a checkpoint folder besides the weights: tokenizer, chat template, generation defaults.
+"""What goes into a model file from a checkpoint folder besides the weights: tokenizer, chat template, defaults.
 
 Every file is checked here: a broken one should stop the export, not the first user of its result.
 """
@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from weft.errors import Error
+from weft.errors import Error, first_line
 
 _FETCH_AGAIN = "fetch the file again from where the checkpoint came from"
 _SPECIAL_TOKENS = ("bos_token", "eos_token", "unk_token", "pad_token")
@@ -86,8 +86,7 @@ def _converted(folder: Path, name: str) -> bytes:
         tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         return tokenizer.backend_tokenizer.to_str().encode()
     except Exception as error:  # of many kinds: each format has its own reader
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        message = f"can't be turned into a tokenizer.json: {reason}"
+        message = f"can't be turned into a tokenizer.json: {first_line(error)}"
         raise Error("unsupported", message, folder / name, "put the model's tokenizer.json into the folder") from error
 
 

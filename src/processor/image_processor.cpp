@@ -1,0 +1,1 @@
+#include "weft/processor.h"

@@ -1,0 +1,279 @@
+#include "json.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <utility>
+#include <vector>
+
+#include "utf8.h"
+
+namespace weft::tokenizer {
+namespace {
+
+// Values lie in the order of the file, each object and array before what it holds: no pointers, no allocation a value.
+struct Node {
+  JsonKind kind;
+  std::uint32_t count = 0;  // kArray, kObject: members
+  union {
+    std::uint64_t integer;  // kBool, kInteger
+    double real;
+    std::uint64_t place;  // kString: into `strings`
+    std::uint64_t next;   // kArray, kObject: the node after the last one inside
+  };
+  std::uint64_t length = 0;  // kString
+};
+
+constexpr std::string_view kFix = "the file is cut short or was edited; fetch it again";
+
+std::string_view name_of(JsonKind kind) {
+  switch (kind) {
+    case JsonKind::kNull: return "null";
+    case JsonKind::kBool: return "a boolean";
+    case JsonKind::kInteger: return "an integer";
+    case JsonKind::kReal: return "a number";
+    case JsonKind::kString: return "a string";
+    case JsonKind::kArray: return "an array";
+    case JsonKind::kObject: return "an object";
+  }
+  return "a value";
+}
+
+// For error messages: what a file holds may be long, and hold control characters.
+std::string shortened(std::string_view text) {
+  constexpr std::size_t kLongest = 60;
+  constexpr std::string_view kDigits = "0123456789ABCDEF";
+  std::string out;
+  for (std::size_t pos = 0; pos < text.size();) {
+    if (out.size() >= kLongest) return out += "...";
+    const CodePoint c = decode_at(text, pos);
+    if (c.value < 0x20 || (c.value >= 0x7F && c.value < 0xA0)) {
+      out += {'\\', 'x', kDigits[c.value >> 4], kDigits[c.value & 15]};
+    } else {
+      out.append(text, pos, c.length);
+    }
+    pos += c.length;
+  }
+  return out;
+}
+
+}  // namespace
+
+struct JsonDocument::Data {
+  std::vector<Node> nodes;
+  std::string strings;
+  std::string name;
+
+  [[nodiscard]] std::string_view text(const Node& node) const {
+    return std::string_view(strings).substr(node.place, node.length);
+  }
+  [[nodiscard]] std::size_t after(std::size_t index) const {
+    const Node& node = nodes[index];
+    return node.kind >= JsonKind::kArray ? node.next : index + 1;
+  }
+};
+
+namespace {
+
+class Builder : public nlohmann::json_sax<nlohmann::json> {
+ public:
+  Builder(std::vector<Node>& nodes, std::string& strings, std::string_view bytes, const std::string& name,
+          const TokenizerLimits& limits)
+      : nodes_(nodes), strings_(strings), bytes_(bytes), name_(name), limits_(limits) {}
+
+  bool null() override { return add(JsonKind::kNull, 0); }
+  bool boolean(bool value) override { return add(JsonKind::kBool, value); }
+  bool number_integer(number_integer_t value) override {
+    add(JsonKind::kReal, 0);  // negative: nothing in these files may be, and as a real it reads so in errors
+    nodes_.back().real = static_cast<double>(value);
+    return true;
+  }
+  bool number_unsigned(number_unsigned_t value) override { return add(JsonKind::kInteger, value); }
+  bool number_float(number_float_t value, const string_t&) override {
+    add(JsonKind::kReal, 0);
+    nodes_.back().real = value;
+    return true;
+  }
+  bool string(string_t& value) override {
+    count();
+    append(value);
+    return true;
+  }
+  bool binary(binary_t&) override { return false; }  // not in JSON
+  bool start_object(std::size_t) override { return open(JsonKind::kObject); }
+  bool start_array(std::size_t) override { return open(JsonKind::kArray); }
+  bool key(string_t& value) override {
+    append(value);
+    return true;
+  }
+  bool end_object() override { return close(); }
+  bool end_array() override { return close(); }
+  bool parse_error(std::size_t position, const std::string&, const nlohmann::detail::exception&) override {
+    const std::string_view before = bytes_.substr(0, position == 0 ? 0 : position - 1);
+    const auto line = 1 + std::count(before.begin(), before.end(), '\n');
+    const std::size_t column = before.size() - (before.rfind('\n') + 1) + 1;
+    throw Error(ErrorCode::kCorrupt,
+                position > bytes_.size() ? "the JSON ends early, after " + std::to_string(bytes_.size()) + " bytes"
+                                         : "not JSON",
+                name_ + ": line " + std::to_string(line) + ", column " + std::to_string(column), std::string(kFix));
+  }
+
+ private:
+  bool add(JsonKind kind, std::uint64_t integer) {
+    count();
+    Node node{.kind = kind, .integer = integer};
+    nodes_.push_back(node);
+    return true;
+  }
+  void append(std::string_view value) {
+    Node node{.kind = JsonKind::kString, .place = strings_.size(), .length = value.size()};
+    strings_ += value;
+    nodes_.push_back(node);
+  }
+  bool open(JsonKind kind) {
+    add(kind, 0);
+    open_.push_back(nodes_.size() - 1);
+    if (open_.size() <= limits_.json_depth) return true;
+    throw Error(ErrorCode::kTooLarge, "the JSON nests deeper than " + std::to_string(limits_.json_depth) + " levels",
+                name_, "raise TokenizerLimits::json_depth if the file is right");
+  }
+  bool close() {
+    nodes_[open_.back()].next = nodes_.size();
+    open_.pop_back();
+    return true;
+  }
+  void count() {
+    if (!open_.empty()) ++nodes_[open_.back()].count;
+  }
+
+  std::vector<Node>& nodes_;
+  std::string& strings_;
+  std::string_view bytes_;
+  const std::string& name_;
+  const TokenizerLimits& limits_;
+  std::vector<std::size_t> open_;
+};
+
+}  // namespace
+
+std::string quoted(std::string_view text) {
+  std::string out = "\"";
+  return out.append(shortened(text)).append("\"");
+}
+
+JsonDocument::JsonDocument(std::string_view bytes, std::string name, const TokenizerLimits& limits)
+    : data_(std::make_unique<Data>()) {
+  data_->name = std::move(name);
+  Builder builder(data_->nodes, data_->strings, bytes, data_->name, limits);
+  nlohmann::json::sax_parse(bytes.begin(), bytes.end(), &builder);
+}
+
+JsonDocument::~JsonDocument() = default;
+
+JsonKind JsonValue::kind() const { return document_->data_->nodes[index_].kind; }
+
+bool JsonValue::boolean() const {
+  if (kind() != JsonKind::kBool) fail("must be a boolean, not " + std::string(name_of(kind())));
+  return document_->data_->nodes[index_].integer != 0;
+}
+
+std::string_view JsonValue::string() const {
+  if (kind() != JsonKind::kString) fail("must be a string, not " + std::string(name_of(kind())));
+  return document_->data_->text(document_->data_->nodes[index_]);
+}
+
+std::size_t JsonValue::integer(std::size_t limit) const {
+  const Node& node = document_->data_->nodes[index_];
+  if (kind() != JsonKind::kInteger && kind() != JsonKind::kReal) {
+    fail("must be an integer, not " + std::string(name_of(kind())));
+  }
+  if (kind() == JsonKind::kReal || node.integer >= limit) {
+    fail("must be an integer from 0 to " + std::to_string(limit - 1));
+  }
+  return node.integer;
+}
+
+double JsonValue::number() const {
+  const Node& node = document_->data_->nodes[index_];
+  if (kind() == JsonKind::kInteger) return static_cast<double>(node.integer);
+  if (kind() != JsonKind::kReal) fail("must be a number, not " + std::string(name_of(kind())));
+  return node.real;
+}
+
+JsonValue::Iterator JsonValue::begin() const { return {document_, index_ + 1, kind() == JsonKind::kObject}; }
+
+JsonValue::Iterator JsonValue::end() const {
+  return {document_, document_->data_->after(index_), kind() == JsonKind::kObject};
+}
+
+std::size_t JsonValue::size() const { return document_->data_->nodes[index_].count; }
+
+JsonValue JsonValue::expect_array() const {
+  if (kind() != JsonKind::kArray) fail("must be an array, not " + std::string(name_of(kind())));
+  return *this;
+}
+
+JsonValue JsonValue::expect_object() const {
+  if (kind() != JsonKind::kObject) fail("must be an object, not " + std::string(name_of(kind())));
+  return *this;
+}
+
+JsonValue JsonValue::at(std::string_view key) const {
+  std::optional<JsonValue> found;
+  for (const auto& [name, value] : expect_object()) {
+    if (name == key) found = value;
+  }
+  if (!found) fail("has no \"" + std::string(key) + "\"");
+  return *found;
+}
+
+std::optional<JsonValue> JsonValue::find(std::string_view key) const {
+  std::optional<JsonValue> found;
+  for (const auto& [name, value] : expect_object()) {
+    if (name == key) found = value;
+  }
+  return found && !found->is_null() ? found : std::nullopt;
+}
+
+bool JsonValue::boolean_or(std::string_view key, bool fallback) const {
+  const auto found = find(key);
+  return found ? found->boolean() : fallback;
+}
+
+std::string JsonValue::where() const {
+  const auto& [nodes, strings, name] = *document_->data_;
+  std::string path;
+  // From the root downwards: the child that holds index_ is the last one that doesn't start after it.
+  for (std::size_t at = 0; at != index_;) {
+    const bool keyed = nodes[at].kind == JsonKind::kObject;
+    std::size_t child = at + 1 + (keyed ? 1 : 0), item = 0;
+    for (std::size_t next = document_->data_->after(child); next <= index_; ++item) {
+      child = next + (keyed ? 1 : 0);
+      next = document_->data_->after(child);
+    }
+    if (keyed) {
+      if (!path.empty()) path += '.';
+      path += shortened(document_->data_->text(nodes[child - 1]));
+    } else {
+      path.append("[").append(std::to_string(item)).append("]");
+    }
+    at = child;
+  }
+  return path.empty() ? name : name + ": " + path;
+}
+
+void JsonValue::fail(std::string message, ErrorCode code, std::string fix) const {
+  throw Error(code, std::move(message), where(),
+              fix.empty() && code == ErrorCode::kCorrupt ? std::string(kFix) : std::move(fix));
+}
+
+JsonValue::Iterator::Entry JsonValue::Iterator::operator*() const {
+  if (!keyed_) return {{}, {document_, index_}};
+  return {document_->data_->text(document_->data_->nodes[index_]), {document_, index_ + 1}};
+}
+
+JsonValue::Iterator& JsonValue::Iterator::operator++() {
+  index_ = document_->data_->after(index_ + (keyed_ ? 1 : 0));
+  return *this;
+}
+
+}  // namespace weft::tokenizer

@@ -1,0 +1,200 @@
+#!/usr/bin/env python3
+"""Writes unicode_tables.inc: what characters are to Hugging Face's tokenizers 0.23.3.
+
+    pip install tokenizers==0.23.3 unicodedata2==16.0.0
+    python make_unicode_tables.py > unicode_tables.inc
+
+The library behind `tokenizer.json` uses several crates, each of its own Unicode version: its regular expressions
+(Oniguruma) know Unicode 16, its digits and lower case 17, its normal forms about 12, its punctuation about 8. Ids are equal
+only if the tables are, so this script asks the library itself about every code point, and Unicode 16 for the rest.
+"""
+
+import sys
+
+import unicodedata2 as unicode16
+from tokenizers import Regex, normalizers, pre_tokenizers
+
+CODE_POINTS = [c for c in range(0x110000) if not 0xD800 <= c < 0xE000]
+CATEGORIES = (
+    "Cn Cc Cf Co Cs Ll Lm Lo Lt Lu Mc Me Mn Nd Nl No Pc Pd Pe Pf Pi Po Ps Sc Sk Sm So Zl Zp Zs".split()
+)
+SCRIPTS = """Adlam Ahom Anatolian_Hieroglyphs Arabic Armenian Avestan Balinese Bamum Bassa_Vah Batak Bengali Bhaiksuki
+Bopomofo Brahmi Braille Buginese Buhid Canadian_Aboriginal Carian Caucasian_Albanian Chakma Cham Cherokee Chorasmian Common
+Coptic Cuneiform Cypriot Cypro_Minoan Cyrillic Deseret Devanagari Dives_Akuru Dogra Duployan Egyptian_Hieroglyphs Elbasan
+Elymaic Ethiopic Garay Georgian Glagolitic Gothic Grantha Greek Gujarati Gunjala_Gondi Gurmukhi Gurung_Khema Han Hangul
+Hanifi_Rohingya Hanunoo Hatran Hebrew Hiragana Imperial_Aramaic Inherited Inscriptional_Pahlavi Inscriptional_Parthian
+Javanese Kaithi Kannada Katakana Kawi Kayah_Li Kharoshthi Khitan_Small_Script Khmer Khojki Khudawadi Kirat_Rai Lao Latin Lepcha
+Limbu Linear_A Linear_B Lisu Lycian Lydian Mahajani Makasar Malayalam Mandaic Manichaean Marchen Masaram_Gondi Medefaidrin
+Meetei_Mayek Mende_Kikakui Meroitic_Cursive Meroitic_Hieroglyphs Miao Modi Mongolian Mro Multani Myanmar Nabataean Nag_Mundari
+Nandinagari New_Tai_Lue Newa Nko Nushu Nyiakeng_Puachue_Hmong Ogham Ol_Chiki Ol_Onal Old_Hungarian Old_Italic Old_North_Arabian
+Old_Permic Old_Persian Old_Sogdian Old_South_Arabian Old_Turkic Old_Uyghur Oriya Osage Osmanya Pahawh_Hmong Palmyrene Pau_Cin_Hau
+Phags_Pa Phoenician Psalter_Pahlavi Rejang Runic Samaritan Saurashtra Sharada Shavian Siddham SignWriting Sinhala Sogdian
+Sora_Sompeng Soyombo Sundanese Sunuwar Syloti_Nagri Syriac Tagalog Tagbanwa Tai_Le Tai_Tham Tai_Viet Takri Tamil Tangsa Tangut
+Telugu Thaana Thai Tibetan Tifinagh Tirhuta Todhri Toto Tulu_Tigalari Ugaritic Vai Vithkuqi Wancho Warang_Citi Yezidi Yi
+Zanabazar_Square""".split()
+BLOCK = 128
+
+
+def removed_by(splitter):
+    """The code points that a splitter with the behaviour "removed" takes out."""
+    found = set()
+    for start in range(0, len(CODE_POINTS), 4096):
+        block = CODE_POINTS[start : start + 4096]
+        kept = {ord(c) for word, _ in splitter.pre_tokenize_str("".join(map(chr, block))) for c in word}
+        found.update(c for c in block if c not in kept)
+    return found
+
+
+def matching(pattern):
+    return removed_by(pre_tokenizers.Split(Regex(pattern), "removed"))
+
+
+def numeric():
+    found = set()
+    for start in range(0, len(CODE_POINTS), 4096):
+        text = "a".join(map(chr, CODE_POINTS[start : start + 4096]))
+        words = pre_tokenizers.Digits(individual_digits=False).pre_tokenize_str("a" + text + "a")
+        found.update(ord(word) for word, _ in words if len(word) == 1 and word != "a")
+    return found
+
+
+def rust_word_characters():
+    # The pre-tokenizer Whitespace is the crate `regex`'s \w+|[^\w\s]+: an "a" sticks to word characters only.
+    found = set()
+    whitespace = pre_tokenizers.Whitespace()
+    for start in range(0, len(CODE_POINTS), 4096):
+        block = CODE_POINTS[start : start + 4096]
+        words = whitespace.pre_tokenize_str(" ".join("a" + chr(c) for c in block))
+        found.update(ord(word[1]) for word, _ in words if len(word) == 2 and word[0] == "a")
+    return found
+
+
+def combining_classes():
+    nfd = normalizers.NFD()
+    classes = {}
+    for c in CODE_POINTS:
+        wanted = unicode16.combining(chr(c))
+        other = "\u0316" if wanted > 230 else "\u0345" if wanted == 230 else "\u0300"  # 220, 240, 230
+        if not wanted:
+            if nfd.normalize_str(chr(c)) == chr(c) and nfd.normalize_str("a\u0345" + chr(c)) != "a\u0345" + chr(c):
+                sys.exit(f"U+{c:04X} has a combining class that Unicode 16 does not know")
+            continue
+        text = "a" + chr(c) + other if wanted > 230 else "a" + other + chr(c)
+        if nfd.normalize_str(text) != text:
+            classes[c] = wanted
+    return classes
+
+
+def decompositions():
+    nfd = normalizers.NFD()
+    found = {}
+    for c in CODE_POINTS:
+        if not 0xAC00 <= c <= 0xD7A3:
+            text = nfd.normalize_str(chr(c))
+            if text != chr(c):
+                found[c] = [ord(d) for d in text]
+    return found
+
+
+def compositions():
+    nfc = normalizers.NFC()
+    pairs = {}
+    for c in CODE_POINTS:
+        raw = unicode16.decomposition(chr(c))
+        if raw and not raw.startswith("<") and len(raw.split()) == 2:
+            first, second = (int(x, 16) for x in raw.split())
+            if nfc.normalize_str(chr(first) + chr(second)) == chr(c):
+                pairs[first, second] = c
+    return pairs
+
+
+def two_stage(name, values, comment):
+    """One byte for each code point, as equal blocks of 128 stored once."""
+    blocks, index = {}, []
+    for start in range(0, 0x110000, BLOCK):
+        block = tuple(values.get(c, 0) for c in range(start, start + BLOCK))
+        index.append(blocks.setdefault(block, len(blocks)))
+    assert len(blocks) <= 65535
+    print(f"// {comment}")
+    numbers(f"constexpr std::uint16_t k{name}Index[{len(index)}]", index)
+    numbers(f"constexpr std::uint8_t k{name}Blocks[{len(blocks) * BLOCK}]", [v for b in blocks for v in b])
+
+
+def numbers(declaration, values):
+    print(f"{declaration} = {{")
+    line = ""
+    for value in values:
+        text = f"{value},"
+        if len(line) + len(text) > 120:
+            print(line)
+            line = ""
+        line += text
+    print(line + "};")
+
+
+def main():
+    print("// Made by make_unicode_tables.py from tokenizers 0.23.3 and unicodedata2 16.0.0; see there how to make it again.")
+    print("// clang-format off")
+    two_stage(
+        "Category",
+        {c: CATEGORIES.index(unicode16.category(chr(c))) for c in CODE_POINTS},
+        "General category, as the order of enum class Category.",
+    )
+    flags = {}
+    for bit, members in enumerate(
+        (
+            matching(r"\w"),
+            rust_word_characters(),
+            numeric(),
+            removed_by(pre_tokenizers.Punctuation("removed")),
+            matching(r"[[:alpha:]]"),
+            matching(r"[[:upper:]]"),
+            matching(r"[[:lower:]]"),
+            matching(r"[[:punct:]]"),
+        )
+    ):
+        for c in members:
+            flags[c] = flags.get(c, 0) | 1 << bit
+    two_stage("Flags", flags, "Bits in the order of enum Flag.")
+
+    scripts = {}
+    for number, script in enumerate(SCRIPTS):
+        for c in matching(rf"\p{{{script}}}"):
+            scripts[c] = number + 1
+    two_stage("Script", scripts, "One more than the index into kScriptNames; 0 is Unknown.")
+    print("constexpr std::string_view kScriptNames[] = {")
+    for start in range(0, len(SCRIPTS), 6):
+        print("  " + " ".join(f'"{s}",' for s in SCRIPTS[start : start + 6]))
+    print("};")
+
+    classes, decomposed, composed = combining_classes(), decompositions(), compositions()
+    seconds = {second for _, second in composed}
+    nfc = normalizers.NFC()
+    normal = dict(classes)
+    for c in CODE_POINTS:
+        jamo = 0x1161 <= c <= 0x1175 or 0x11A8 <= c <= 0x11C2
+        if not normal.get(c) and (jamo or c in seconds or nfc.normalize_str(chr(c)) != chr(c)):
+            normal[c] = 255
+    two_stage("Normal", normal, "Canonical combining class; 255: class 0, but NFC may change it or join it to what precedes.")
+
+    pool, table = [], []
+    for c, text in sorted(decomposed.items()):
+        table.append(f"{{{c},{len(pool)},{len(text)}}}")
+        pool += text
+    print("// Full canonical decompositions, Hangul left out: code point, place in kDecompositionPool, length.")
+    numbers("constexpr Decomposition kDecompositions[]", table)
+    numbers("constexpr char32_t kDecompositionPool[]", pool)
+    print("// Canonical compositions, Hangul left out: first, second, composed.")
+    numbers("constexpr Composition kCompositions[]", [f"{{{a},{b},{c}}}" for (a, b), c in sorted(composed.items())])
+
+    lowercase, table = normalizers.Lowercase(), []
+    for c in CODE_POINTS:
+        text = lowercase.normalize_str(chr(c))
+        if c != 0x130 and text != chr(c):  # U+0130 alone becomes two characters
+            table.append(f"{{{c},{ord(text)}}}")
+    print("// Lower case, U+0130 left out: code point, lower case.")
+    numbers("constexpr Lowercase kLowercase[]", table)
+
+
+if __name__ == "__main__":
+    main()

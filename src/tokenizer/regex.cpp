@@ -1,0 +1,913 @@
+#include "regex.h"
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+
+#include "weft/error.h"
+
+namespace weft::tokenizer {
+namespace {
+
+constexpr char32_t kLastCodePoint = 0x10FFFF;
+constexpr std::size_t kMaxDepth = 64;            // of groups in a pattern
+constexpr std::size_t kMaxProgram = 20'000;      // instructions
+constexpr unsigned kMaxRepeat = 1'000;           // of {n,m}
+constexpr unsigned kMaxBehind = 64;              // characters of a lookbehind
+constexpr std::size_t kMaxMemoBytes = 256 << 20;  // of states remembered
+
+bool is_word(char32_t c) { return (flags(c) & kWord) != 0; }
+
+bool is_ascii_letter(char32_t c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
+
+/// A pattern as a tree. Sets stand in RegexCompiler::sets.
+struct Node {
+  enum class Kind { kEmpty, kSet, kSequence, kChoice, kRepeat, kAhead, kBehind, kAtomic, kAssertion };
+  Kind kind = Kind::kEmpty;
+  std::uint32_t set = 0;                       // kSet
+  unsigned min = 0, max = 0;                   // kRepeat
+  bool greedy = true, negative = false;        // kRepeat; kAhead, kBehind
+  std::uint8_t assertion = 0, argument = 0;    // kAssertion: an Op and its x
+  std::vector<std::unique_ptr<Node>> children;
+};
+using NodePtr = std::unique_ptr<Node>;
+constexpr unsigned kUnbounded = ~0u;
+
+struct Width {
+  unsigned min, max;
+};
+
+Width width_of(const Node& node) {
+  const auto saturating = [](std::uint64_t n) { return static_cast<unsigned>(std::min<std::uint64_t>(n, kUnbounded)); };
+  switch (node.kind) {
+    case Node::Kind::kSet: return {1, 1};
+    case Node::Kind::kSequence:
+    case Node::Kind::kAtomic: {
+      Width sum{0, 0};
+      for (const auto& child : node.children) {
+        const Width w = width_of(*child);
+        sum = {saturating(std::uint64_t{sum.min} + w.min), saturating(std::uint64_t{sum.max} + w.max)};
+      }
+      return sum;
+    }
+    case Node::Kind::kChoice: {
+      Width all{kUnbounded, 0};
+      for (const auto& child : node.children) {
+        const Width w = width_of(*child);
+        all = {std::min(all.min, w.min), std::max(all.max, w.max)};
+      }
+      return all;
+    }
+    case Node::Kind::kRepeat: {
+      const Width w = width_of(*node.children[0]);
+      return {saturating(std::uint64_t{w.min} * node.min), w.max == 0 ? 0 : saturating(std::uint64_t{w.max} * node.max)};
+    }
+    default: return {0, 0};
+  }
+}
+
+struct NamedCategories {
+  std::string_view name;
+  CategorySet set;
+};
+
+constexpr CategorySet kOthers = set_of(Category::kCn, Category::kCc, Category::kCf, Category::kCo, Category::kCs);
+constexpr CategorySet kPunctuations = set_of(Category::kPc, Category::kPd, Category::kPe, Category::kPf, Category::kPi,
+                                             Category::kPo, Category::kPs);
+constexpr CategorySet kSymbols = set_of(Category::kSc, Category::kSk, Category::kSm, Category::kSo);
+constexpr CategorySet kSeparators = set_of(Category::kZl, Category::kZp, Category::kZs);
+constexpr CategorySet kCased = set_of(Category::kLl, Category::kLt, Category::kLu);
+
+constexpr NamedCategories kCategoryNames[] = {
+    {"any", ~CategorySet{0}}, {"assigned", ~set_of(Category::kCn)},
+    {"c", kOthers}, {"other", kOthers}, {"cc", set_of(Category::kCc)}, {"cf", set_of(Category::kCf)},
+    {"cn", set_of(Category::kCn)}, {"co", set_of(Category::kCo)}, {"cs", set_of(Category::kCs)},
+    {"l", kLetters}, {"letter", kLetters}, {"lc", kCased}, {"ll", set_of(Category::kLl)},
+    {"lowercaseletter", set_of(Category::kLl)}, {"lm", set_of(Category::kLm)}, {"lo", set_of(Category::kLo)},
+    {"lt", set_of(Category::kLt)}, {"lu", set_of(Category::kLu)}, {"uppercaseletter", set_of(Category::kLu)},
+    {"m", kMarks}, {"mark", kMarks}, {"combiningmark", kMarks}, {"mc", set_of(Category::kMc)},
+    {"me", set_of(Category::kMe)}, {"mn", set_of(Category::kMn)},
+    {"n", kNumbers}, {"number", kNumbers}, {"nd", set_of(Category::kNd)}, {"digit", set_of(Category::kNd)},
+    {"nl", set_of(Category::kNl)}, {"no", set_of(Category::kNo)},
+    {"p", kPunctuations}, {"punctuation", kPunctuations}, {"pc", set_of(Category::kPc)}, {"pd", set_of(Category::kPd)},
+    {"pe", set_of(Category::kPe)}, {"pf", set_of(Category::kPf)}, {"pi", set_of(Category::kPi)},
+    {"po", set_of(Category::kPo)}, {"ps", set_of(Category::kPs)},
+    {"s", kSymbols}, {"symbol", kSymbols}, {"sc", set_of(Category::kSc)}, {"sk", set_of(Category::kSk)},
+    {"sm", set_of(Category::kSm)}, {"so", set_of(Category::kSo)},
+    {"z", kSeparators}, {"separator", kSeparators}, {"zl", set_of(Category::kZl)}, {"zp", set_of(Category::kZp)},
+    {"zs", set_of(Category::kZs)},
+};
+
+}  // namespace
+
+bool Regex::Set::contains(char32_t c) const { return c < 128 ? ascii[c] : decide(c); }
+
+bool Regex::Set::decide(char32_t c) const {
+  const auto inside = [&] {
+    for (const Span& span : spans) {
+      if (c >= span.first && c <= span.last) return true;
+    }
+    if (categories != 0 && in(categories, c)) return true;
+    if (flags != 0 && (tokenizer::flags(c) & flags) != 0) return true;
+    if (spaces && is_space(c)) return true;
+    if (std::find(scripts.begin(), scripts.end(), scripts.empty() ? 0 : script(c)) != scripts.end()) return true;
+    return std::any_of(any_of.begin(), any_of.end(), [&](const Set& set) { return set.contains(c); });
+  };
+  const bool all = inside() && std::all_of(all_of.begin(), all_of.end(), [&](const Set& set) { return set.contains(c); });
+  return all != negated;
+}
+
+void Regex::Set::finish() {
+  for (char32_t c = 0; c < 128; ++c) ascii[c] = decide(c);
+}
+
+// Reads a pattern into a tree (recursive descent, its depth counted), then writes the program.
+class RegexCompiler {
+ public:
+  RegexCompiler(std::string_view pattern, Regex& regex) : pattern_(pattern), regex_(regex) {}
+
+  void compile() {
+    const std::size_t good = valid_utf8_prefix(pattern_);
+    if (good != pattern_.size()) throw RegexError{"ill-formed UTF-8", good, false};
+    Options options;
+    const NodePtr tree = choice(options, 0);
+    if (!at_end()) fail("')' without '('");
+    write(*tree);
+    add(Regex::Op::kAccept);
+    find_first_bytes(*tree);
+  }
+
+ private:
+  using Op = Regex::Op;
+  using Set = Regex::Set;
+  struct Options {
+    bool ignore_case = false, dot_all = false, extended = false;
+  };
+
+  // --- reading ------------------------------------------------------------------------------------------------
+
+  [[noreturn]] void fail(std::string message) const { throw RegexError{std::move(message), pos_, false}; }
+  [[noreturn]] void unsupported(std::string message) const { throw RegexError{std::move(message), pos_, true}; }
+  [[nodiscard]] bool at_end() const { return pos_ >= pattern_.size(); }
+  [[nodiscard]] bool looking_at(std::string_view text) const { return pattern_.substr(pos_).starts_with(text); }
+  bool take(std::string_view text) {
+    if (!looking_at(text)) return false;
+    pos_ += text.size();
+    return true;
+  }
+  char32_t take_char() {
+    if (at_end()) fail("ends early");
+    const CodePoint c = decode_at(pattern_, pos_);
+    pos_ += c.length;
+    return c.value;
+  }
+
+  static NodePtr make(Node::Kind kind) {
+    auto node = std::make_unique<Node>();
+    node->kind = kind;
+    return node;
+  }
+  NodePtr make_set(Set set) {
+    set.finish();
+    auto node = make(Node::Kind::kSet);
+    node->set = static_cast<std::uint32_t>(regex_.sets_.size());
+    regex_.sets_.push_back(std::move(set));
+    return node;
+  }
+  static NodePtr make_assertion(Op op, std::uint8_t argument = 0) {
+    auto node = make(Node::Kind::kAssertion);
+    node->assertion = static_cast<std::uint8_t>(op);
+    node->argument = argument;
+    return node;
+  }
+
+  // choice := sequence ('|' sequence)*.  Options set by "(?i)" hold up to the end of the group that has it.
+  NodePtr choice(Options options, std::size_t depth) {
+    if (depth > kMaxDepth) unsupported("groups nest deeper than " + std::to_string(kMaxDepth));
+    auto node = make(Node::Kind::kChoice);
+    do node->children.push_back(sequence(options, depth));
+    while (take("|"));
+    return node->children.size() == 1 ? std::move(node->children[0]) : std::move(node);
+  }
+
+  NodePtr sequence(Options& options, std::size_t depth) {
+    auto node = make(Node::Kind::kSequence);
+    char32_t previous = 0;  // the letter before, where letters may fold together: "ss" and U+00DF
+    while (!at_end() && !looking_at("|") && !looking_at(")")) {
+      if (options.extended && skip_blank()) continue;
+      if (take("(?#")) {
+        while (!at_end() && !looking_at(")")) take_char();
+        if (!take(")")) fail("a comment without ')'");
+        continue;
+      }
+      const char32_t letter = options.ignore_case && is_ascii_letter(static_cast<unsigned char>(pattern_[pos_]))
+                                  ? static_cast<char32_t>(pattern_[pos_] | 0x20)
+                                  : 0;
+      if (letter != 0) refuse_folding(previous, letter);
+      previous = letter;
+      NodePtr item = atom(options, depth);
+      if (item != nullptr) node->children.push_back(quantified(std::move(item)));
+    }
+    return node;
+  }
+
+  bool skip_blank() {
+    if (take("#")) {
+      while (!at_end() && !take("\n")) take_char();
+      return true;
+    }
+    return take(" ") || take("\t") || take("\n") || take("\r") || take("\f") || take("\v");
+  }
+
+  // Without regard to case, some pairs of letters also match one character (U+00DF, U+FB00 to U+FB06).
+  void refuse_folding(char32_t a, char32_t b) const {
+    const bool folds = (a == 's' && (b == 's' || b == 't')) || (a == 'f' && (b == 'f' || b == 'i' || b == 'l'));
+    if (folds) unsupported("letters that fold together ('ss', 'st', 'ff', 'fi', 'fl') without regard to case");
+  }
+
+  NodePtr quantified(NodePtr item) {
+    for (;;) {
+      unsigned min = 0, max = kUnbounded;
+      bool interval = false;
+      if (take("*")) {
+      } else if (take("+")) {
+        min = 1;
+      } else if (take("?")) {
+        max = 1;
+      } else if (looking_at("{") && take_interval(min, max)) {
+        interval = true;
+      } else {
+        return item;
+      }
+      auto repeat = make(Node::Kind::kRepeat);
+      repeat->min = min, repeat->max = max;
+      if (max == kUnbounded && width_of(*item).min == 0) unsupported("a repeat without end of what may match nothing");
+      repeat->children.push_back(std::move(item));
+      item = std::move(repeat);
+      if (take("?")) {
+        item->greedy = false;
+      } else if (!interval && take("+")) {  // after {n,m}, a '+' is one more repeat
+        auto atomic = make(Node::Kind::kAtomic);
+        atomic->children.push_back(std::move(item));
+        item = std::move(atomic);
+      }
+    }
+  }
+
+  // {n}, {n,}, {,m}, {n,m}; anything else is the character '{'.
+  bool take_interval(unsigned& min, unsigned& max) {
+    std::size_t at = pos_ + 1;
+    const auto number = [&]() -> std::optional<unsigned> {
+      std::optional<unsigned> value;
+      for (; at < pattern_.size() && pattern_[at] >= '0' && pattern_[at] <= '9'; ++at) {
+        value = std::min(value.value_or(0) * 10 + static_cast<unsigned>(pattern_[at] - '0'), kMaxRepeat + 1);
+      }
+      return value;
+    };
+    const auto low = number();
+    const bool comma = at < pattern_.size() && pattern_[at] == ',';
+    if (comma) ++at;
+    const auto high = comma ? number() : low;
+    if (at >= pattern_.size() || pattern_[at] != '}' || (!low && !high)) return false;
+    if (low.value_or(0) > kMaxRepeat || high.value_or(0) > kMaxRepeat) {
+      unsupported("a repeat of more than " + std::to_string(kMaxRepeat));
+    }
+    min = low.value_or(0), max = high.value_or(kUnbounded);
+    if (min > max) unsupported("an interval that runs backwards");
+    pos_ = at + 1;
+    return true;
+  }
+
+  NodePtr atom(Options& options, std::size_t depth) {
+    if (take("(")) return group(options, depth);
+    if (looking_at("[")) return make_set(bracket(options, 0));
+    if (take(".")) {
+      Set set;
+      if (options.dot_all) {
+        set.categories = ~CategorySet{0};
+      } else {
+        set.spans = {{'\n', '\n'}};
+        set.negated = true;
+      }
+      return make_set(std::move(set));
+    }
+    if (take("^")) return make_assertion(Op::kLineStart);
+    if (take("$")) return make_assertion(Op::kLineEnd);
+    if (looking_at("*") || looking_at("+") || looking_at("?")) fail("a repeat of nothing");
+    if (looking_at("\\")) {
+      if (take("\\A")) return make_assertion(Op::kTextStart);
+      if (take("\\z")) return make_assertion(Op::kTextEnd);
+      if (take("\\Z")) return make_assertion(Op::kTextEndEol);
+      if (take("\\b")) return make_assertion(Op::kWordEdge, 0);
+      if (take("\\B")) return make_assertion(Op::kWordEdge, 1);
+      Set set;
+      if (!class_escape(set, options)) add_char(set, char_escape(false), options);
+      return make_set(std::move(set));
+    }
+    Set set;
+    add_char(set, take_char(), options);
+    return make_set(std::move(set));
+  }
+
+  NodePtr group(Options& options, std::size_t depth) {
+    NodePtr node;
+    if (take("?")) {
+      if (take(":")) {
+        node = choice(options, depth + 1);
+      } else if (take("=") || looking_at("!")) {
+        node = look(Node::Kind::kAhead, options, depth);
+      } else if (take("<=") || looking_at("<!")) {
+        take("<");
+        node = look(Node::Kind::kBehind, options, depth);
+        const Width width = width_of(*node->children[0]);
+        if (width.max > kMaxBehind) {
+          unsupported("a lookbehind of more than " + std::to_string(kMaxBehind) + " characters");
+        }
+      } else if (take(">")) {
+        node = make(Node::Kind::kAtomic);
+        node->children.push_back(choice(options, depth + 1));
+      } else if (take("<") || take("P<")) {
+        while (!at_end() && !take(">")) take_char();
+        node = choice(options, depth + 1);
+      } else {
+        Options inner = options;
+        flags_of(inner);
+        if (take(")")) {  // "(?i)": what follows, up to the end of this group
+          options = inner;
+          auto rest = choice(options, depth + 1);
+          return rest;
+        }
+        if (!take(":")) unsupported("this kind of group");
+        node = choice(inner, depth + 1);
+      }
+    } else if (looking_at("*")) {
+      unsupported("a callout");
+    } else {
+      node = choice(options, depth + 1);
+    }
+    if (!take(")")) fail("'(' without ')'");
+    return node;
+  }
+
+  NodePtr look(Node::Kind kind, const Options& options, std::size_t depth) {
+    auto node = make(kind);
+    node->negative = take("!");
+    node->children.push_back(choice(options, depth + 1));
+    return node;
+  }
+
+  void flags_of(Options& options) {
+    bool on = true;
+    while (!at_end() && !looking_at(")") && !looking_at(":")) {
+      if (take("-")) {
+        on = false;
+      } else if (take("i")) {
+        options.ignore_case = on;
+      } else if (take("m")) {
+        options.dot_all = on;
+      } else if (take("x")) {
+        options.extended = on;
+      } else {
+        unsupported("this kind of group");
+      }
+    }
+  }
+
+  // --- sets ---------------------------------------------------------------------------------------------------
+
+  void add_char(Set& set, char32_t c, const Options& options) { add_span(set, c, c, options); }
+
+  void add_span(Set& set, char32_t first, char32_t last, const Options& options) {
+    set.spans.push_back({first, last});
+    if (!options.ignore_case) return;
+    for (char32_t c = first; c <= last && c < 128; ++c) {
+      if (!is_ascii_letter(c)) continue;
+      set.spans.push_back({c ^ 0x20, c ^ 0x20});
+      if ((c | 0x20) == 's') set.spans.push_back({0x17F, 0x17F});
+      if ((c | 0x20) == 'k') set.spans.push_back({0x212A, 0x212A});
+    }
+    if (last >= 128 && (first != last || in(kCased, last))) {
+      unsupported("letters outside of ASCII without regard to case");
+    }
+  }
+
+  // \d \w \s \h and their opposites, \p{...}: true if one of them was taken.
+  bool class_escape(Set& set, const Options& options) {
+    Set found;
+    if (take("\\d") || take("\\D")) {
+      found.categories = set_of(Category::kNd);
+    } else if (take("\\w") || take("\\W")) {
+      found.flags = kWord;
+    } else if (take("\\s") || take("\\S")) {
+      found.spaces = true;
+    } else if (take("\\h") || take("\\H")) {
+      found.spans = {{'0', '9'}, {'a', 'f'}, {'A', 'F'}};
+    } else if (take("\\p{") || take("\\P{")) {
+      found.negated = pattern_[pos_ - 2] == 'P';
+      if (take("^")) found.negated = !found.negated;
+      const std::size_t end = pattern_.find('}', pos_);
+      if (end == std::string_view::npos) fail("\\p{ without }");
+      property(found, pattern_.substr(pos_, end - pos_), options);
+      pos_ = end + 1;
+      merge(set, std::move(found));
+      return true;
+    } else {
+      return false;
+    }
+    const char letter = pattern_[pos_ - 1];
+    found.negated = letter >= 'A' && letter <= 'Z';
+    merge(set, std::move(found));
+    return true;
+  }
+
+  static void merge(Set& set, Set part) {
+    part.finish();
+    set.any_of.push_back(std::move(part));
+  }
+
+  void property(Set& set, std::string_view name, const Options& options) {
+    std::string plain;
+    for (const char c : name) {
+      if (c != '_' && c != ' ' && c != '-') plain += c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+    }
+    for (const auto& [known, categories] : kCategoryNames) {
+      if (plain != known) continue;
+      set.categories = categories;
+      const CategorySet cased = categories & kCased;
+      if (options.ignore_case && cased != 0 && cased != kCased) {
+        unsupported("\\p{" + std::string(name) + "} without regard to case");
+      }
+      return;
+    }
+    if (posix(set, plain)) return;
+    const auto script = find_script(plain);
+    if (!script) unsupported("the property \\p{" + std::string(name) + "}");
+    set.scripts.push_back(*script);
+  }
+
+  static bool posix(Set& set, std::string_view name) {
+    if (name == "alpha" || name == "alphabetic") {
+      set.flags = kAlphabetic;
+    } else if (name == "alnum") {
+      set.flags = kAlphabetic;
+      set.categories = set_of(Category::kNd);
+    } else if (name == "digit") {
+      set.categories = set_of(Category::kNd);
+    } else if (name == "upper" || name == "uppercase") {
+      set.flags = kUpper;
+    } else if (name == "lower" || name == "lowercase") {
+      set.flags = kLower;
+    } else if (name == "punct") {
+      set.flags = kPosixPunct;
+    } else if (name == "space" || name == "whitespace") {
+      set.spaces = true;
+    } else if (name == "word") {
+      set.flags = kWord;
+    } else if (name == "xdigit") {
+      set.spans = {{'0', '9'}, {'a', 'f'}, {'A', 'F'}};
+    } else if (name == "ascii") {
+      set.spans = {{0, 127}};
+    } else if (name == "blank") {
+      set.spans = {{'\t', '\t'}};
+      set.categories = set_of(Category::kZs);
+    } else if (name == "cntrl") {
+      set.categories = set_of(Category::kCc);
+    } else {
+      return false;
+    }
+    return true;
+  }
+
+  char32_t hex(std::size_t max_digits) {
+    char32_t value = 0;
+    std::size_t digits = 0;
+    for (; digits < max_digits && !at_end(); ++digits, ++pos_) {
+      const char c = pattern_[pos_];
+      const int digit = c >= '0' && c <= '9'   ? c - '0'
+                        : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                        : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                               : -1;
+      if (digit < 0) break;
+      value = value * 16 + static_cast<char32_t>(digit);
+    }
+    if (digits == 0) fail("an escape without hexadecimal digits");
+    if (value > kLastCodePoint || (value >= 0xD800 && value < 0xE000)) fail("an escape that is no character");
+    return value;
+  }
+
+  char32_t char_escape(bool in_bracket) {
+    if (!take("\\")) fail("ends early");
+    const char32_t c = take_char();
+    switch (c) {
+      case 't': return '\t';
+      case 'n': return '\n';
+      case 'r': return '\r';
+      case 'f': return '\f';
+      case 'v': return '\v';
+      case 'a': return '\a';
+      case 'e': return 0x1B;
+      case 'u': {
+        const std::size_t before = pos_;
+        const char32_t value = hex(4);
+        if (pos_ != before + 4) fail("\\u needs four digits");
+        return value;
+      }
+      case 'x': {
+        if (!take("{")) {
+          const char32_t value = hex(2);
+          if (value >= 0x80) unsupported("\\x80 to \\xFF, which are bytes");
+          return value;
+        }
+        const char32_t value = hex(8);
+        if (!take("}")) fail("\\x{ without }");
+        return value;
+      }
+      case 'b':
+        if (in_bracket) return '\b';
+        break;
+      case '0': {
+        char32_t value = 0;
+        for (int i = 0; i < 2 && !at_end() && pattern_[pos_] >= '0' && pattern_[pos_] <= '7'; ++i, ++pos_) {
+          value = value * 8 + static_cast<char32_t>(pattern_[pos_] - '0');
+        }
+        return value;
+      }
+      default: break;
+    }
+    if (is_ascii_letter(c) || (c >= '1' && c <= '9')) {
+      unsupported(std::string("the escape \\") + static_cast<char>(c));
+    }
+    return c;
+  }
+
+  // bracket := '[' '^'? item* ('&&' item*)* ']'
+  Set bracket(const Options& options, std::size_t depth) {
+    if (depth > kMaxDepth) unsupported("brackets nest deeper than " + std::to_string(kMaxDepth));
+    if (!take("[")) fail("ends early");
+    const bool negated = take("^");
+    Set all;  // the intersections so far
+    Set current;
+    bool first = true, intersected = false;
+    for (;; first = false) {
+      if (at_end()) fail("'[' without ']'");
+      if (!first && take("]")) break;
+      if (take("&&")) {
+        current.finish();
+        (intersected ? all.all_of : all.any_of).push_back(std::exchange(current, Set{}));
+        intersected = true;
+        continue;
+      }
+      if (looking_at("[:") && posix_bracket(current)) continue;
+      if (looking_at("[")) {
+        current.any_of.push_back(bracket(options, depth + 1));
+        continue;
+      }
+      if (looking_at("\\") && class_escape(current, options)) continue;
+      const char32_t low = looking_at("\\") ? char_escape(true) : take_char();
+      char32_t high = low;
+      if (looking_at("-") && !looking_at("-]") && !looking_at("-[") && !looking_at("-&&")) {
+        const std::size_t dash = pos_;
+        take("-");
+        Set after;
+        if (looking_at("\\") && class_escape(after, options)) {
+          pos_ = dash;  // "a-\d": the dash is itself
+        } else {
+          high = looking_at("\\") ? char_escape(true) : take_char();
+          if (high < low) fail("a range that runs backwards");
+        }
+      }
+      add_span(current, low, high, options);
+    }
+    if (!intersected) {
+      current.negated = negated;
+      current.finish();
+      return current;
+    }
+    current.finish();
+    all.all_of.push_back(std::move(current));
+    all.negated = negated;
+    all.finish();
+    return all;
+  }
+
+  bool posix_bracket(Set& set) {
+    const std::size_t end = pattern_.find(":]", pos_ + 2);
+    if (end == std::string_view::npos) return false;
+    std::string_view name = pattern_.substr(pos_ + 2, end - pos_ - 2);
+    Set found;
+    found.negated = name.starts_with("^");
+    if (found.negated) name.remove_prefix(1);
+    if (!posix(found, name)) unsupported("the class [:" + std::string(name) + ":]");
+    pos_ = end + 2;
+    merge(set, std::move(found));
+    return true;
+  }
+
+  // --- writing ------------------------------------------------------------------------------------------------
+
+  std::uint32_t add(Op op, std::uint32_t x = 0, std::uint32_t y = 0, std::uint32_t z = 0) {
+    if (regex_.program_.size() >= kMaxProgram) unsupported("a pattern this large");
+    regex_.program_.push_back({op, x, y, z});
+    return static_cast<std::uint32_t>(regex_.program_.size() - 1);
+  }
+  std::uint32_t add_split() { return add(Op::kSplit, 0, 0, regex_.splits_++); }
+  [[nodiscard]] std::uint32_t here() const { return static_cast<std::uint32_t>(regex_.program_.size()); }
+  void aim(std::uint32_t split, bool greedy, std::uint32_t body, std::uint32_t exit) {
+    regex_.program_[split].x = greedy ? body : exit;
+    regex_.program_[split].y = greedy ? exit : body;
+  }
+
+  void write(const Node& node) {
+    switch (node.kind) {
+      case Node::Kind::kEmpty: break;
+      case Node::Kind::kSet: add(Op::kSet, node.set); break;
+      case Node::Kind::kSequence:
+        for (const auto& child : node.children) write(*child);
+        break;
+      case Node::Kind::kChoice: write_choice(node); break;
+      case Node::Kind::kRepeat: write_repeat(node); break;
+      case Node::Kind::kAssertion: add(static_cast<Op>(node.assertion), node.argument); break;
+      case Node::Kind::kAhead: write_inner(node, Op::kAhead, 0); break;
+      case Node::Kind::kAtomic: write_inner(node, Op::kAtomic, 0); break;
+      case Node::Kind::kBehind: {
+        const Width width = width_of(*node.children[0]);
+        write_inner(node, Op::kBehind, width.min << 16 | width.max);
+        break;
+      }
+    }
+  }
+
+  void write_choice(const Node& node) {
+    std::vector<std::uint32_t> exits;
+    for (std::size_t i = 0; i < node.children.size(); ++i) {
+      if (i + 1 == node.children.size()) {
+        write(*node.children[i]);
+        break;
+      }
+      const std::uint32_t split = add_split();
+      write(*node.children[i]);
+      exits.push_back(add(Op::kJump));
+      aim(split, true, split + 1, here());
+    }
+    for (const std::uint32_t exit : exits) regex_.program_[exit].x = here();
+  }
+
+  void write_repeat(const Node& node) {
+    const Node& body = *node.children[0];
+    for (unsigned i = 0; i < node.min; ++i) write(body);
+    if (node.max == kUnbounded) {
+      const std::uint32_t split = add_split();
+      write(body);
+      add(Op::kJump, split);
+      aim(split, node.greedy, split + 1, here());
+      return;
+    }
+    std::vector<std::uint32_t> splits;
+    for (unsigned i = node.min; i < node.max; ++i) {
+      splits.push_back(add_split());
+      write(body);
+    }
+    for (const std::uint32_t split : splits) aim(split, node.greedy, split + 1, here());
+  }
+
+  void write_inner(const Node& node, Op op, std::uint32_t z) {
+    const std::uint32_t start = add(op, 0, node.negative ? 1 : 0, z);
+    write(*node.children[0]);
+    add(Op::kAccept);
+    regex_.program_[start].x = here();
+  }
+
+  // The bytes that a match can start with, where that is easy to tell; a search skips all others.
+  void find_first_bytes(const Node& tree) {
+    regex_.may_be_empty_ = width_of(tree).min == 0;
+    if (!first_of(tree)) regex_.first_bytes_.set();
+  }
+
+  // Adds the first bytes of `node`; false if they can't be told.
+  bool first_of(const Node& node) {
+    switch (node.kind) {
+      case Node::Kind::kSet: {
+        const Set& set = regex_.sets_[node.set];
+        for (std::size_t c = 0; c < 128; ++c) {
+          if (set.ascii[c]) regex_.first_bytes_.set(c);
+        }
+        for (std::size_t byte = 0x80; byte < 256; ++byte) regex_.first_bytes_.set(byte);
+        return true;
+      }
+      case Node::Kind::kSequence:
+      case Node::Kind::kAtomic:
+        for (const auto& child : node.children) {
+          if (!first_of(*child)) return false;
+          if (width_of(*child).min > 0) return true;
+        }
+        return false;
+      case Node::Kind::kChoice:
+        return std::all_of(node.children.begin(), node.children.end(), [&](const NodePtr& c) { return first_of(*c); });
+      case Node::Kind::kRepeat: return first_of(*node.children[0]);
+      case Node::Kind::kAhead:
+      case Node::Kind::kBehind:
+      case Node::Kind::kAssertion: return true;  // takes nothing: what follows decides
+      case Node::Kind::kEmpty: return false;
+    }
+    return false;
+  }
+
+  std::string_view pattern_;
+  Regex& regex_;
+  std::size_t pos_ = 0;
+};
+
+Regex::Regex(std::string_view pattern) { RegexCompiler(pattern, *this).compile(); }
+
+// One search through one text. A state is (instruction, place); there are no captures, so a state that failed once
+// fails always, and remembering failed kSplit states bounds the work by program * text. A lookahead only asks whether
+// something matches: in it, a state that succeeded once also succeeds always.
+class RegexMatcher {
+ public:
+  RegexMatcher(const Regex& regex, std::string_view text) : regex_(regex), text_(text) {}
+
+  /// The first match at or behind `from`.
+  std::optional<Range> find(std::size_t from) {
+    for (std::size_t start = from; start <= text_.size();) {
+      start_ = start;
+      const bool promising = regex_.may_be_empty_ ||
+                             (start < text_.size() && regex_.first_bytes_[static_cast<unsigned char>(text_[start])]);
+      if (promising && run(0, start, kAnywhere)) return Range{start, end_};
+      start += start < text_.size() ? decode_at(text_, start).length : 1;
+    }
+    return std::nullopt;
+  }
+
+ private:
+  using Op = Regex::Op;
+  // Where a run may end: anywhere, and end_ becomes where; or so that only whether it does counts; or at one place.
+  static constexpr std::size_t kAnywhere = ~std::size_t{0}, kWhether = kAnywhere - 1;
+  struct Frame {
+    std::uint32_t pc;
+    bool tried;  // not a choice to try: all choices of this state lie above
+    std::size_t pos;
+  };
+
+  // Whether the program from `pc` on accepts at `pos`.
+  bool run(std::uint32_t pc, std::size_t pos, std::size_t must_end) {
+    const std::size_t base = stack_.size();
+    for (;;) {
+      if (step(pc, pos, must_end)) {
+        if (accepted_) {
+          accepted_ = false;
+          for (std::size_t i = base; must_end == kWhether && i < stack_.size(); ++i) {
+            if (stack_[i].tried) remember(stack_[i], kSucceeded);
+          }
+          stack_.resize(base);
+          end_ = pos;
+          return true;
+        }
+        continue;
+      }
+      for (;;) {
+        if (stack_.size() == base) return false;
+        const Frame frame = stack_.back();
+        stack_.pop_back();
+        if (!frame.tried) {
+          pc = frame.pc, pos = frame.pos;
+          break;
+        }
+        remember(frame, kFailed);
+      }
+    }
+  }
+
+  // One instruction; false if it fails.
+  bool step(std::uint32_t& pc, std::size_t& pos, std::size_t must_end) {
+    count();
+    const Regex::Instruction& at = regex_.program_[pc];
+    switch (at.op) {
+      case Op::kSet: {
+        if (pos >= text_.size()) return false;
+        const CodePoint c = decode_at(text_, pos);
+        if (!regex_.sets_[at.x].contains(c.value)) return false;
+        pos += c.length;
+        break;
+      }
+      case Op::kSplit:
+        if (memo_ != nullptr && must_end >= kWhether) {  // what a lookbehind found out holds for its own end only
+          if (remembers(at.z, pos, kFailed)) return false;
+          accepted_ = must_end == kWhether && remembers(at.z, pos, kSucceeded);
+          if (accepted_) return true;
+          stack_.push_back({pc, true, pos});
+        }
+        stack_.push_back({at.y, false, pos});
+        pc = at.x;
+        return true;
+      case Op::kJump: pc = at.x; return true;
+      case Op::kAhead:
+      case Op::kBehind:
+      case Op::kAtomic: return step_into(pc, pos, at);
+      case Op::kLineStart:
+        if (pos != 0 && (text_[pos - 1] != '\n' || pos == text_.size())) return false;
+        break;
+      case Op::kLineEnd:
+        if (pos != text_.size() && text_[pos] != '\n') return false;
+        break;
+      case Op::kTextStart:
+        if (pos != 0) return false;
+        break;
+      case Op::kTextEnd:
+        if (pos != text_.size()) return false;
+        break;
+      case Op::kTextEndEol:
+        if (pos != text_.size() && text_.substr(pos) != "\n") return false;
+        break;
+      case Op::kWordEdge: {
+        const bool before = pos > 0 && is_word(decode_before(text_, pos).value);
+        const bool after = pos < text_.size() && is_word(decode_at(text_, pos).value);
+        if ((before != after) != (at.x == 0)) return false;
+        break;
+      }
+      case Op::kAccept:
+        accepted_ = must_end >= kWhether || pos == must_end;
+        return accepted_;
+    }
+    ++pc;
+    return true;
+  }
+
+  // A body that is matched by itself. The recursion is as deep as the pattern's groups nest.
+  bool step_into(std::uint32_t& pc, std::size_t& pos, const Regex::Instruction& at) {
+    bool found = false;
+    if (at.op == Op::kBehind) {
+      std::size_t from = pos;
+      for (unsigned width = 0; width <= (at.z & 0xFFFF) && !found; ++width) {
+        if (width >= at.z >> 16) found = run(pc + 1, from, pos);
+        if (from == 0) break;
+        from -= decode_before(text_, from).length;
+      }
+    } else {
+      found = run(pc + 1, pos, at.op == Op::kAtomic ? kAnywhere : kWhether);
+    }
+    if (found != (at.y == 0)) return false;
+    if (at.op == Op::kAtomic) pos = end_;
+    pc = at.x;
+    return true;
+  }
+
+  // States are remembered only once a search is slow: most never are.
+  void count() {
+    ++steps_;
+    if (memo_ == nullptr) {
+      if (steps_ > 256 * (start_ + 256)) start_memo();
+    } else if (steps_ > limit_) {
+      throw Error(ErrorCode::kTooLarge, "the tokenizer's regular expression takes too long on this text", {},
+                  "shorten the text, or split it before encoding");
+    }
+  }
+
+  void start_memo() {
+    const std::size_t states = 2 * std::size_t{regex_.splits_} * (text_.size() + 1);
+    if (states / 8 > kMaxMemoBytes) {
+      throw Error(ErrorCode::kTooLarge, "the tokenizer's regular expression needs too much memory on this text", {},
+                  "shorten the text, or split it before encoding");
+    }
+    memo_ = std::make_unique<std::vector<bool>>(states);
+    limit_ = steps_ + 16 * (regex_.program_.size() + 16) * (text_.size() + 256);
+  }
+
+  enum Outcome { kFailed, kSucceeded };
+  [[nodiscard]] std::size_t place(std::uint32_t split, std::size_t pos, Outcome outcome) const {
+    return 2 * (std::size_t{split} * (text_.size() + 1) + pos) + outcome;
+  }
+  [[nodiscard]] bool remembers(std::uint32_t split, std::size_t pos, Outcome outcome) const {
+    return (*memo_)[place(split, pos, outcome)];
+  }
+  void remember(const Frame& frame, Outcome outcome) {
+    (*memo_)[place(regex_.program_[frame.pc].z, frame.pos, outcome)] = true;
+  }
+
+  const Regex& regex_;
+  std::string_view text_;
+  std::vector<Frame> stack_;
+  std::unique_ptr<std::vector<bool>> memo_;
+  std::uint64_t steps_ = 0, limit_ = 0;
+  std::size_t start_ = 0, end_ = 0;
+  bool accepted_ = false;
+};
+
+std::vector<Range> Regex::find_all(std::string_view text) const {
+  std::vector<Range> found;
+  RegexMatcher matcher(*this, text);
+  std::size_t from = 0;
+  while (from <= text.size()) {
+    const auto match = matcher.find(from);
+    if (!match) break;
+    // An empty match right behind the last one doesn't count.
+    if (match->size() == 0 && !found.empty() && found.back().end == match->end) {
+      from = match->end < text.size() ? match->end + decode_at(text, match->end).length : text.size() + 1;
+      continue;
+    }
+    found.push_back(*match);
+    from = match->end;
+  }
+  return found;
+}
+
+}  // namespace weft::tokenizer

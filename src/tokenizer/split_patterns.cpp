@@ -1,0 +1,265 @@
+#include "split_patterns.h"
+
+#include <array>
+#include <string>
+
+#include "unicode.h"
+
+namespace weft::tokenizer {
+namespace {
+
+struct Known {
+  std::string_view regex;
+  KnownPattern pattern;
+};
+
+constexpr Known kKnown[] = {
+    {R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)", KnownPattern::kGpt2},
+    {R"('(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)", KnownPattern::kGpt2},
+    {R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)",
+     KnownPattern::kCl100k},
+    {R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)",
+     KnownPattern::kQwen2},
+    {R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+)",
+     KnownPattern::kO200k},
+};
+
+// What the patterns tell apart, as bits.
+enum Class : std::uint8_t {
+  kLetter = 1,
+  kDigit = 2,
+  kBlank = 4,
+  kSign = 8,    // none of the three above; marks are
+  kEnd = 16,    // behind the text
+  kUpperish = 32,  // for o200k: [\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]
+  kLowerish = 64,  // for o200k: [\p{Ll}\p{Lm}\p{Lo}\p{M}]
+};
+
+constexpr std::uint8_t class_of(Category category) {
+  const CategorySet set = set_of(category);
+  const CategorySet both = kMarks | set_of(Category::kLm, Category::kLo);
+  std::uint8_t bits = (set & kLetters) != 0    ? kLetter
+                      : (set & kNumbers) != 0 ? kDigit
+                      : (set & set_of(Category::kZs, Category::kZl, Category::kZp)) != 0 ? kBlank
+                                                                                           : kSign;
+  if ((set & (both | set_of(Category::kLu, Category::kLt))) != 0) bits |= kUpperish;
+  if ((set & (both | set_of(Category::kLl))) != 0) bits |= kLowerish;
+  return bits;
+}
+
+constexpr std::array<std::uint8_t, 30> kClassOfCategory = [] {
+  std::array<std::uint8_t, 30> table{};
+  for (int i = 0; i < 30; ++i) table[i] = class_of(static_cast<Category>(i));
+  return table;
+}();
+
+constexpr std::array<std::uint8_t, 128> kClassOfAscii = [] {
+  std::array<std::uint8_t, 128> table{};
+  for (int c = 0; c < 128; ++c) {
+    table[c] = c >= 'a' && c <= 'z'                 ? kLetter | kLowerish
+               : c >= 'A' && c <= 'Z'               ? kLetter | kUpperish
+               : c >= '0' && c <= '9'               ? kDigit
+               : c == ' ' || (c >= '\t' && c <= '\r') ? kBlank
+                                                    : kSign;
+  }
+  return table;
+}();
+
+constexpr bool is_newline(char c) { return c == '\r' || c == '\n'; }
+
+// The text that is scanned, and the steps that the patterns share.
+class Scanner {
+ public:
+  explicit Scanner(std::string_view text) : text_(text) {}
+
+  struct Step {
+    std::uint8_t bits;
+    unsigned length;
+  };
+  /// The class and the length of the character at `pos`.
+  [[nodiscard]] Step at(std::size_t pos) const {
+    if (pos >= text_.size()) return {kEnd, 0};
+    const auto byte = static_cast<unsigned char>(text_[pos]);
+    if (byte < 0x80) return {kClassOfAscii[byte], 1};
+    const CodePoint c = decode_at(text_, pos);
+    if (c.value == 0x85) return {kBlank, c.length};  // a control character that is White_Space
+    return {kClassOfCategory[static_cast<std::size_t>(category(c.value))], c.length};
+  }
+  /// Behind the run of characters of `wanted` at `pos`.
+  [[nodiscard]] std::size_t run(std::uint8_t wanted, std::size_t pos) const {
+    for (;;) {
+      const Step step = at(pos);
+      if ((step.bits & wanted) == 0) return pos;
+      pos += step.length;
+    }
+  }
+  [[nodiscard]] std::size_t run_of(std::string_view chars, std::size_t pos) const {
+    while (pos < text_.size() && chars.find(text_[pos]) != std::string_view::npos) ++pos;
+    return pos;
+  }
+  /// Behind at most three numbers.
+  [[nodiscard]] std::size_t numbers(std::size_t pos, int most) const {
+    for (int i = 0; i < most; ++i) {
+      const Step step = at(pos);
+      if ((step.bits & kDigit) == 0) break;
+      pos += step.length;
+    }
+    return pos;
+  }
+  /// Behind 's, 't, 're, 've, 'm, 'll or 'd at `pos`, or `pos` if there is none.
+  template <bool kIgnoreCase>
+  [[nodiscard]] std::size_t contraction(std::size_t pos) const {
+    if (pos >= text_.size() || text_[pos] != '\'') return pos;
+    const auto letter = [&](std::size_t i) {
+      const char c = i < text_.size() ? text_[i] : '\0';
+      return kIgnoreCase && c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+    };
+    const char first = letter(pos + 1), second = letter(pos + 2);
+    if (first == 's' || first == 't' || first == 'm' || first == 'd') return pos + 2;
+    if ((first == 'r' && second == 'e') || (first == 'v' && second == 'e') || (first == 'l' && second == 'l')) {
+      return pos + 3;
+    }
+    // U+017F, the long s, is an s without regard to case.
+    if (kIgnoreCase && text_.substr(pos + 1).starts_with("\u017F")) return pos + 3;
+    return pos;
+  }
+  /// \s+(?!\S)|\s+ at a blank: all blanks, but the last one is left to a word behind them.
+  [[nodiscard]] std::size_t blanks(std::size_t pos) const {
+    std::size_t last = pos, end = pos;
+    for (;;) {
+      const Step step = at(end);
+      if ((step.bits & kBlank) == 0) break;
+      last = end;
+      end += step.length;
+    }
+    return end == text_.size() || last == pos ? end : last;
+  }
+  /// \s*[\r\n]+|\s+(?!\S)|\s+ at a blank.
+  [[nodiscard]] std::size_t blanks_or_lines(std::size_t pos) const {
+    std::size_t last = pos, end = pos, behind_line = pos;
+    for (;;) {
+      const Step step = at(end);
+      if ((step.bits & kBlank) == 0) break;
+      last = end;
+      end += step.length;
+      if (is_newline(text_[last])) behind_line = end;
+    }
+    if (behind_line != pos) return behind_line;
+    return end == text_.size() || last == pos ? end : last;
+  }
+  [[nodiscard]] char byte(std::size_t pos) const { return text_[pos]; }
+
+ private:
+  std::string_view text_;
+};
+
+std::size_t next_gpt2(const Scanner& s, std::size_t pos) {
+  const std::size_t contracted = s.contraction<false>(pos);
+  if (contracted != pos) return contracted;
+  Scanner::Step step = s.at(pos);
+  std::size_t body = pos;
+  if (s.byte(pos) == ' ') {
+    const Scanner::Step next = s.at(pos + 1);
+    if ((next.bits & (kLetter | kDigit | kSign)) != 0) step = next, body = pos + 1;
+  }
+  if ((step.bits & kBlank) != 0) return s.blanks(pos);
+  return s.run(step.bits & (kLetter | kDigit | kSign), body);
+}
+
+template <int kNumbers>
+std::size_t next_cl100k(const Scanner& s, std::size_t pos) {
+  const std::size_t contracted = s.contraction<true>(pos);
+  if (contracted != pos) return contracted;
+  const Scanner::Step step = s.at(pos);
+  if ((step.bits & kLetter) != 0) return s.run(kLetter, pos + step.length);
+  if ((step.bits & kDigit) != 0) return s.numbers(pos, kNumbers);
+  const Scanner::Step next = s.at(pos + step.length);
+  if ((next.bits & kLetter) != 0 && !is_newline(s.byte(pos))) return s.run(kLetter, pos + step.length);
+  if ((step.bits & kSign) != 0) return s.run_of("\r\n", s.run(kSign, pos));
+  if (s.byte(pos) == ' ' && (next.bits & kSign) != 0) return s.run_of("\r\n", s.run(kSign, pos + 1));
+  return s.blanks_or_lines(pos);
+}
+
+// [upper]*[lower]+ or else [upper]+[lower]*, where letters without case and marks are both; `pos` if neither matches.
+std::size_t cased_word(const Scanner& s, std::size_t pos, bool lower_needed) {
+  std::size_t end = pos, behind_both = pos;
+  for (;;) {
+    const Scanner::Step step = s.at(end);
+    if ((step.bits & kUpperish) == 0) break;
+    end += step.length;
+    if ((step.bits & kLowerish) != 0) behind_both = end;
+  }
+  const std::size_t lower = s.run(kLowerish, end);
+  if (lower != end) return lower;
+  return lower_needed ? behind_both : end;  // [lower]+ takes back the last character that is both
+}
+
+std::size_t next_o200k(const Scanner& s, std::size_t pos) {
+  const Scanner::Step step = s.at(pos);
+  const bool prefix = (step.bits & (kLetter | kDigit)) == 0 && !is_newline(s.byte(pos));
+  for (const bool lower_needed : {true, false}) {
+    if (prefix) {
+      const std::size_t end = cased_word(s, pos + step.length, lower_needed);
+      if (end != pos + step.length) return s.contraction<true>(end);
+    }
+    const std::size_t end = cased_word(s, pos, lower_needed);
+    if (end != pos) return s.contraction<true>(end);
+  }
+  if ((step.bits & kDigit) != 0) return s.numbers(pos, 3);
+  if ((step.bits & kSign) != 0) return s.run_of("\r\n/", s.run(kSign, pos));
+  if (s.byte(pos) == ' ' && (s.at(pos + 1).bits & kSign) != 0) return s.run_of("\r\n/", s.run(kSign, pos + 1));
+  return s.blanks_or_lines(pos);
+}
+
+template <typename Next>
+std::size_t scan_with(Next next, std::string_view text, std::size_t shift, std::vector<Range>& words, std::size_t most) {
+  const Scanner scanner(text);
+  std::size_t pos = 0;
+  for (std::size_t i = 0; i < most && pos < text.size(); ++i) {
+    const std::size_t end = next(scanner, pos);
+    words.push_back({shift + pos, shift + end});
+    pos = end;
+  }
+  return shift + pos;
+}
+
+}  // namespace
+
+std::optional<KnownPattern> find_known_pattern(std::string_view regex) {
+  for (const Known& known : kKnown) {
+    if (regex == known.regex) return known.pattern;
+  }
+  return std::nullopt;
+}
+
+std::size_t scan(KnownPattern pattern, std::string_view text, Range range, std::vector<Range>& words,
+                 std::size_t most) {
+  const std::string_view part = text.substr(range.begin, range.size());
+  switch (pattern) {
+    case KnownPattern::kGpt2: return scan_with(next_gpt2, part, range.begin, words, most);
+    case KnownPattern::kCl100k: return scan_with(next_cl100k<3>, part, range.begin, words, most);
+    case KnownPattern::kQwen2: return scan_with(next_cl100k<1>, part, range.begin, words, most);
+    case KnownPattern::kO200k: return scan_with(next_o200k, part, range.begin, words, most);
+  }
+  return range.end;
+}
+
+Regex read_pattern(const JsonValue& json) {
+  const auto literal = json.find("String");
+  const JsonValue value = literal ? *literal : json.at("Regex");
+  std::string pattern;
+  for (const char c : value.string()) {
+    if (literal && std::string_view("\\.+*?()|[]{}^$#&-~ ").find(c) != std::string_view::npos) pattern += '\\';
+    pattern += c;
+  }
+  try {
+    return Regex(pattern);
+  } catch (const RegexError& error) {
+    const std::string place = " (at byte " + std::to_string(error.place) + " of the regular expression)";
+    if (!error.unsupported) value.fail("the regular expression is wrong: " + error.message + place);
+    value.fail("the regular expression uses " + error.message + ", which is not supported" + place,
+               ErrorCode::kUnsupported, "report the model");
+  }
+}
+
+}  // namespace weft::tokenizer

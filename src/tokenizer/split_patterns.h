@@ -1,0 +1,34 @@
+// How texts are split into words: scanners written by hand for the patterns that most models use, a general engine for
+// all others.
+#pragma once
+
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "json.h"
+#include "regex.h"
+#include "utf8.h"
+
+namespace weft::tokenizer {
+
+/// The patterns that have a scanner. Each matches every character of every text.
+enum class KnownPattern {
+  kGpt2,    ///< GPT-2, and ByteLevel with `use_regex`.
+  kCl100k,  ///< GPT-4 and Llama 3: numbers in groups of three, letters with one sign before them.
+  kQwen2,   ///< The same, but each digit by itself.
+  kO200k,   ///< GPT-4o: words also end where their case changes.
+};
+
+std::optional<KnownPattern> find_known_pattern(std::string_view regex);
+
+/// Appends the words of bytes [begin, end) of well-formed `text`, at most `most` of them.
+/// @returns where it stopped: `range.end`, or the start of the next word.
+std::size_t scan(KnownPattern pattern, std::string_view text, Range range, std::vector<Range>& words,
+                 std::size_t most = ~std::size_t{0});
+
+/// Reads {"String": ...} or {"Regex": ...}, as the components Split and Replace have it.
+/// @throws Error{kCorrupt, kUnsupported}
+Regex read_pattern(const JsonValue& json);
+
+}  // namespace weft::tokenizer

@@ -1,0 +1,59 @@
+"""What the tests of this folder share: the program that answers for weft::tokenizer, and where real files are."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="session")
+def ask():
+    """ask(path, questions) -> answers, as tokenizer_jsonl.cpp says."""
+    program = Path(os.environ.get("WEFT_BUILD_DIR", ROOT / "build")) / "bin" / "tokenizer_jsonl"
+    if not program.is_file():
+        pytest.skip(f"{program} is not built")
+
+    def ask_program(path, questions):
+        lines = "".join(json.dumps(question) + "\n" for question in questions)
+        done = subprocess.run([program, path], input=lines, capture_output=True, text=True, check=False, encoding="utf-8")
+        assert done.returncode == 0, done.stderr
+        return [json.loads(line) for line in done.stdout.split("\n")[:-1]]
+
+    return ask_program
+
+
+@pytest.fixture(scope="session")
+def real_file():
+    """real_file(name) -> the path of a published tokenizer.json."""
+    folder = ROOT.parent / "shared" / "tokenizers"
+
+    def find(name):
+        path = folder / name / "tokenizer.json"
+        if not path.is_file():
+            pytest.skip(f"{path} is not here")
+        return path
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def smollm2_file(tmp_path_factory):
+    """The tokenizer.json of the default model, whose vocabulary is in its GGUF file."""
+    import synthetic_files
+    from weft.errors import Error
+    from weft.export.default_model import fetch_default_model
+    from weft.export.progress import Progress
+
+    try:
+        gguf = fetch_default_model(Progress())
+    except Error as error:
+        pytest.skip(f"the default model can't be had here: {error}")
+    path = tmp_path_factory.mktemp("smollm2") / "tokenizer.json"
+    path.write_text(json.dumps(synthetic_files.from_gguf(gguf)), encoding="utf-8")
+    return path

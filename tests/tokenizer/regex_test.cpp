@@ -1,0 +1,113 @@
+#include "src/tokenizer/regex.h"
+
+#include <gtest/gtest.h>
+
+#include "src/tokenizer/split_patterns.h"
+#include "weft/error.h"
+
+// What the engine matches is held against Oniguruma by test_hf_equality.py. Here: what it refuses, and what it costs.
+namespace {
+
+using weft::tokenizer::Range;
+using weft::tokenizer::Regex;
+using weft::tokenizer::RegexError;
+
+std::vector<std::string> matches(const char* pattern, std::string_view text) {
+  std::vector<std::string> found;
+  for (const Range& match : Regex(pattern).find_all(text)) found.emplace_back(text.substr(match.begin, match.size()));
+  return found;
+}
+using Strings = std::vector<std::string>;
+
+TEST(Regex, FindsTheLeftmostMatchOfTheFirstAlternative) {
+  EXPECT_EQ(matches("a|ab|b", "ab abb"), (Strings{"a", "b", "a", "b", "b"}));
+  EXPECT_EQ(matches("x*", "axxb"), (Strings{"", "xx", ""}));
+  EXPECT_EQ(matches("", "é"), (Strings{"", ""}));
+}
+
+struct Refused {
+  const char* pattern;
+  const char* message;
+  std::size_t place;
+  bool unsupported;
+};
+
+TEST(Regex, NamesWhatItRefuses) {
+  const Refused cases[] = {
+      {"a)", "')' without '('", 1, false},
+      {"(a", "'(' without ')'", 2, false},
+      {"[a", "'[' without ']'", 2, false},
+      {"*a", "a repeat of nothing", 0, false},
+      {"[z-a]", "a range that runs backwards", 4, false},
+      {"\\p{L", "\\p{ without }", 3, false},
+      {"\\x{110000}", "an escape that is no character", 9, false},
+      {"\\u12", "\\u needs four digits", 4, false},
+      {"\\xg", "an escape without hexadecimal digits", 2, false},
+      {"a\\", "ends early", 2, false},
+      {"(?#a", "a comment without ')'", 4, false},
+      {"\xFF", "ill-formed UTF-8", 0, false},
+      {"(a)\\1", "the escape \\1", 5, true},
+      {"\\k<a>", "the escape \\k", 2, true},
+      {"(*FAIL)", "a callout", 1, true},
+      {"(?~a)", "this kind of group", 2, true},
+      {"\\p{Emoji}", "the property \\p{Emoji}", 3, true},
+      {"[[:graph:]]", "the class [:graph:]", 1, true},
+      {"(?:a?)*", "a repeat without end of what may match nothing", 7, true},
+      {"a{1001}", "a repeat of more than 1000", 1, true},
+      {"(?<=a{65})b", "a lookbehind of more than 64 characters", 9, true},
+      {"(?i)stop", "letters that fold together ('ss', 'st', 'ff', 'fi', 'fl') without regard to case", 5, true},
+      {"(?i)é", "letters outside of ASCII without regard to case", 6, true},
+      {"(?i)\\p{Lu}", "\\p{Lu} without regard to case", 7, true},
+      {"\\xff", "\\x80 to \\xFF, which are bytes", 4, true},
+  };
+  for (const Refused& refused : cases) {
+    try {
+      const Regex regex(refused.pattern);
+      ADD_FAILURE() << refused.pattern;
+    } catch (const RegexError& error) {
+      EXPECT_EQ(error.message, refused.message) << refused.pattern;
+      EXPECT_EQ(error.place, refused.place) << refused.pattern;
+      EXPECT_EQ(error.unsupported, refused.unsupported) << refused.pattern;
+    }
+  }
+}
+
+TEST(Regex, BoundsItsDepthAndSize) {
+  for (const char* open : {"(", "[", "(?:", "(?i)"}) {
+    std::string pattern;
+    for (int i = 0; i < 100'000; ++i) pattern += open;
+    EXPECT_THROW(Regex{pattern}, RegexError) << open;
+  }
+  EXPECT_THROW(Regex{"(?:(?:(?:a{100}){100}){100}){100}"}, RegexError);
+}
+
+TEST(Regex, StaysLinearWherePlainBacktrackingExplodes) {
+  const std::string as(100'000, 'a');
+  EXPECT_EQ(matches("(?:a+)+b", as), Strings{});
+  EXPECT_EQ(matches("(?:a|aa)+$", as), Strings{as});
+  EXPECT_EQ(matches("(?:a*b)?a*c|a", as).size(), as.size());
+  EXPECT_EQ(matches("a(?=a*b)", as + "b").size(), as.size());
+  EXPECT_EQ(matches("\\d{1,3}(?=(?:\\d{3})*\\b)", std::string(99'999, '1')).size(), 33'333u);
+  EXPECT_EQ(matches("\\s+(?!\\S)|\\s+$|x", std::string(100'000, ' ') + "x").size(), 2u);
+}
+
+TEST(Regex, GivesUpWhereNothingKeepsItLinear) {
+  // From each letter on, all letters to the end of the text are taken, for nothing.
+  const std::string text(200'000, 'a');
+  try {
+    (void)Regex("a++b").find_all(text);
+    FAIL();
+  } catch (const weft::Error& error) {
+    EXPECT_EQ(error.code(), weft::ErrorCode::kTooLarge);
+    EXPECT_STREQ(error.what(), "the tokenizer's regular expression takes too long on this text\n"
+                               "fix: shorten the text, or split it before encoding");
+  }
+}
+
+TEST(Regex, KnowsThePatternsThatHaveAScanner) {
+  using weft::tokenizer::find_known_pattern;
+  EXPECT_TRUE(find_known_pattern(R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)"));
+  EXPECT_FALSE(find_known_pattern(R"(\p{L}+)"));
+}
+
+}  // namespace
