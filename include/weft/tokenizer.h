@@ -33,10 +33,12 @@ class Tokenizer {
 
   /// Encodes the parts as one text; adds no BOS or EOS. A control token is recognised only where it
   /// lies wholly inside one kAsTokens part (neighbouring kAsTokens parts count as one); words are
-  /// otherwise split as if the parts were one string, as the model saw them in training.
+  /// otherwise split as if the parts were one string, as the model saw them in training. Added tokens
+  /// that are no control tokens (runs of blanks, "<think>" of some models) are found in every part.
   /// Ill-formed UTF-8 is read as U+FFFD, one for each maximal ill-formed subsequence (Unicode 15,
   /// section 3.9). Costs O(n log n) for every input of n bytes.
-  /// @throws Error{kTooLarge}  the parts are longer than TokenizerLimits::text_bytes together.
+  /// @throws Error{kTooLarge}  the parts are longer than TokenizerLimits::text_bytes together, or the
+  ///                           file's own split pattern explodes on them.
   [[nodiscard]] virtual std::vector<Token> encode(std::span<const TextPart> parts) const = 0;
 
   /// The text of `tokens`, always well-formed UTF-8 (halves of characters become U+FFFD).
@@ -70,7 +72,9 @@ class StreamDecoder {
   /// @param tokenizer  Lent for the decoder's life.
   explicit StreamDecoder(const Tokenizer& tokenizer, Specials specials = Specials::kAsText);
 
-  /// The text that `token` completes; often empty in the middle of a character.
+  /// The text that `token` completes; often empty in the middle of a character. Costs the same however
+  /// long the answer already is.
+  /// @throws Error{kInvalidArgument}  as decode(); the decoder is then as before.
   [[nodiscard]] std::string push(Token token);
   /// What is still held back, ill-formed rests as U+FFFD. The decoder is then as new.
   [[nodiscard]] std::string finish();
@@ -78,8 +82,8 @@ class StreamDecoder {
  private:
   const Tokenizer* tokenizer_;
   Specials specials_;
-  std::vector<Token> window_;    // the tokens whose text may still change with the next one
-  std::size_t emitted_ = 0;      // bytes of decode(window_) already returned
+  std::vector<Token> window_;  // the tokens whose text may still change with the next one
+  std::size_t emitted_ = 0;    // bytes of decode(window_) already returned
 };
 
 /// Reads a tokenizer file; the format is told from the content. Today: Hugging Face

@@ -35,7 +35,7 @@ class Meter {
     step(added / kBytesPerStep);
   }
   /// Making or reading that many items of a list.
-  void items(std::size_t n) { step(n / kItemsPerStep); }
+  void items(std::size_t n) { step(n); }
   /// @throws Error{kTooLarge}  a value nested deeper than TemplateLimits::depth.
   void value_depth(std::size_t depth) const {
     if (depth > limits_.depth) too_deep("a value is nested");
@@ -62,7 +62,6 @@ class Meter {
   };
 
   static constexpr std::size_t kBytesPerStep = 64;
-  static constexpr std::size_t kItemsPerStep = 4;
   static constexpr std::size_t kLevelsPerDepth = 4;
 
   [[noreturn]] void too_deep(const char* what) const;

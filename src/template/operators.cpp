@@ -141,7 +141,7 @@ Value repeat(const Value& v, const Value& times, Meter& meter) {
   if (!v.items().empty()) {
     meter.step(count);
     for (std::size_t i = 0; i < count; ++i) {
-      meter.items(v.items().size() * Meter::kItemsPerStep);
+      meter.items(v.items().size());
       items.insert(items.end(), v.items().begin(), v.items().end());
     }
   }

@@ -189,7 +189,9 @@ class SymbolVisitor {
  private:
   template <typename Visit>
   Symbols branch(Visit visit_branch) {
-    meter_.step(symbols_->size());  // copying them in each of many branches is what a hostile template can make long
+    // Copying them for each of many branches is what a hostile template can make long.
+    constexpr std::size_t kStepsPerCopy = 8;
+    meter_.step(symbols_->size() * kStepsPerCopy);
     Symbols copy = *symbols_;
     Symbols* const original = std::exchange(symbols_, &copy);
     visit_branch();

@@ -9,8 +9,8 @@
 namespace weft::tokenizer {
 namespace {
 
-constexpr std::size_t kShort = 48;  // symbols up to which a plain search for the lowest rank beats the heap
-constexpr std::size_t kRemember = 4096;   // bytes of a text whose words are worth remembering
+constexpr std::size_t kShort = 48;          // symbols up to which a plain search for the lowest rank beats the heap
+constexpr std::size_t kRemember = 4096;     // bytes of a text whose words are worth remembering
 constexpr std::size_t kMaxKnown = 1 << 14;  // words
 constexpr std::uint32_t kNoRank = std::numeric_limits<std::uint32_t>::max();
 
@@ -138,7 +138,8 @@ void Bpe::merge_long(std::vector<Token>& symbols) const {
   constexpr std::uint32_t kEnd = std::numeric_limits<std::uint32_t>::max();
   const auto n = static_cast<std::uint32_t>(symbols.size());
   std::vector<Symbol> list(n);
-  for (std::uint32_t i = 0; i < n; ++i) list[i] = {symbols[i], i == 0 ? kEnd : i - 1, i + 1 < n ? i + 1 : kEnd, kNoRank, -1};
+  for (std::uint32_t i = 0; i < n; ++i)
+    list[i] = {symbols[i], i == 0 ? kEnd : i - 1, i + 1 < n ? i + 1 : kEnd, kNoRank, -1};
 
   std::vector<std::uint64_t> entries;
   entries.reserve(n);

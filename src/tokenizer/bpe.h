@@ -20,9 +20,9 @@ class Bpe {
     Token left, right, result;
   };
   struct Options {
-    Token unknown = -1;          ///< For a byte that the vocabulary lacks; -1 leaves such bytes out.
-    bool fuse_unknown = false;   ///< One `unknown` for neighbouring unknown bytes.
-    bool whole_words = false;    ///< A word that is a piece is that piece, whatever its merges (`ignore_merges`).
+    Token unknown = -1;         ///< For a byte that the vocabulary lacks; -1 leaves such bytes out.
+    bool fuse_unknown = false;  ///< One `unknown` for neighbouring unknown bytes.
+    bool whole_words = false;   ///< A word that is a piece is that piece, whatever its merges (`ignore_merges`).
   };
   /// The id of each byte where it stands: [first in the word][last in the word][byte]; -1 for none.
   using ByteIds = std::array<std::array<std::array<Token, 256>, 2>, 2>;

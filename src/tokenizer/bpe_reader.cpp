@@ -71,8 +71,9 @@ PieceTable read_vocabulary(const JsonValue& model, const TokenizerLimits& limits
   for (const auto& [piece, value] : vocab) {
     const std::size_t number = value.integer(std::size_t{1} << 31);
     if (number >= limits.vocab_size) {
-      value.fail("id " + std::to_string(number) + " is beyond the bound of " + std::to_string(limits.vocab_size) + " ids",
-                 ErrorCode::kTooLarge, "raise TokenizerLimits::vocab_size if the file is right");
+      value.fail(
+          "id " + std::to_string(number) + " is beyond the bound of " + std::to_string(limits.vocab_size) + " ids",
+          ErrorCode::kTooLarge, "raise TokenizerLimits::vocab_size if the file is right");
     }
     const auto id = static_cast<Token>(number);
     if (id > last) last = id, pieces.resize(number + 1);

@@ -170,8 +170,9 @@ std::vector<Token> HfTokenizer::encode(std::span<const TextPart> parts) const {
     size += part.text.size();
     mixed = mixed || part.specials != parts[0].specials;
     if (size > text_bytes_) {
-      throw Error(ErrorCode::kTooLarge, "the text is longer than the bound of " + std::to_string(text_bytes_) + " bytes",
-                  "text", "shorten it, or raise TokenizerLimits::text_bytes");
+      throw Error(ErrorCode::kTooLarge,
+                  "the text is longer than the bound of " + std::to_string(text_bytes_) + " bytes", "text",
+                  "shorten it, or raise TokenizerLimits::text_bytes");
     }
   }
   std::vector<Token> out;
@@ -251,7 +252,6 @@ std::unique_ptr<const Tokenizer> parse_hf_tokenizer(std::string_view bytes, std:
                                                     const TokenizerLimits& limits) {
   const JsonDocument document(bytes, std::string(name), limits);
   const JsonValue root = document.root();
-  root.expect_object();
   if (const auto version = root.find("version"); version && version->string() != "1.0") {
     version->fail("version " + quoted(version->string()) + " is not supported; this is: 1.0", ErrorCode::kUnsupported,
                   "report the model");

@@ -47,8 +47,8 @@ class JsonValue {
   [[nodiscard]] Iterator end() const;
   [[nodiscard]] std::size_t size() const;
   /// This value; Error{kCorrupt} unless it is an array (an object).
-  JsonValue expect_array() const;
-  JsonValue expect_object() const;
+  [[nodiscard]] JsonValue expect_array() const;
+  [[nodiscard]] JsonValue expect_object() const;
 
   /// The member `key`, the last one where several are; Error{kCorrupt} if there is none, or this is no object.
   [[nodiscard]] JsonValue at(std::string_view key) const;

@@ -15,10 +15,8 @@ import unicodedata2 as unicode16
 from tokenizers import Regex, normalizers, pre_tokenizers
 
 CODE_POINTS = [c for c in range(0x110000) if not 0xD800 <= c < 0xE000]
-CATEGORIES = (
-    "Cn Cc Cf Co Cs Ll Lm Lo Lt Lu Mc Me Mn Nd Nl No Pc Pd Pe Pf Pi Po Ps Sc Sk Sm So Zl Zp Zs".split()
-)
-SCRIPTS = """Adlam Ahom Anatolian_Hieroglyphs Arabic Armenian Avestan Balinese Bamum Bassa_Vah Batak Bengali Bhaiksuki
+_CATEGORIES = "Cn Cc Cf Co Cs Ll Lm Lo Lt Lu Mc Me Mn Nd Nl No Pc Pd Pe Pf Pi Po Ps Sc Sk Sm So Zl Zp Zs"
+_SCRIPTS = """Adlam Ahom Anatolian_Hieroglyphs Arabic Armenian Avestan Balinese Bamum Bassa_Vah Batak Bengali Bhaiksuki
 Bopomofo Brahmi Braille Buginese Buhid Canadian_Aboriginal Carian Caucasian_Albanian Chakma Cham Cherokee Chorasmian Common
 Coptic Cuneiform Cypriot Cypro_Minoan Cyrillic Deseret Devanagari Dives_Akuru Dogra Duployan Egyptian_Hieroglyphs Elbasan
 Elymaic Ethiopic Garay Georgian Glagolitic Gothic Grantha Greek Gujarati Gunjala_Gondi Gurmukhi Gurung_Khema Han Hangul
@@ -31,7 +29,8 @@ Old_Permic Old_Persian Old_Sogdian Old_South_Arabian Old_Turkic Old_Uyghur Oriya
 Phags_Pa Phoenician Psalter_Pahlavi Rejang Runic Samaritan Saurashtra Sharada Shavian Siddham SignWriting Sinhala Sogdian
 Sora_Sompeng Soyombo Sundanese Sunuwar Syloti_Nagri Syriac Tagalog Tagbanwa Tai_Le Tai_Tham Tai_Viet Takri Tamil Tangsa Tangut
 Telugu Thaana Thai Tibetan Tifinagh Tirhuta Todhri Toto Tulu_Tigalari Ugaritic Vai Vithkuqi Wancho Warang_Citi Yezidi Yi
-Zanabazar_Square""".split()
+Zanabazar_Square"""
+CATEGORIES, SCRIPTS = _CATEGORIES.split(), _SCRIPTS.split()
 BLOCK = 128
 
 
@@ -133,7 +132,9 @@ def numbers(declaration, values):
 
 
 def main():
-    print("// Made by make_unicode_tables.py from tokenizers 0.23.3 and unicodedata2 16.0.0; see there how to make it again.")
+    print(
+        "// Made by make_unicode_tables.py from tokenizers 0.23.3 and unicodedata2 16.0.0; see there how to make it again."
+    )
     print("// clang-format off")
     two_stage(
         "Category",
@@ -175,7 +176,9 @@ def main():
         jamo = 0x1161 <= c <= 0x1175 or 0x11A8 <= c <= 0x11C2
         if not normal.get(c) and (jamo or c in seconds or nfc.normalize_str(chr(c)) != chr(c)):
             normal[c] = 255
-    two_stage("Normal", normal, "Canonical combining class; 255: class 0, but NFC may change it or join it to what precedes.")
+    two_stage(
+        "Normal", normal, "Canonical combining class; 255: class 0, but NFC may change it or join it to what precedes."
+    )
 
     pool, table = [], []
     for c, text in sorted(decomposed.items()):

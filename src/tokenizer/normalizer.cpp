@@ -120,8 +120,7 @@ class CanonicalForm : public NormalizerStep {
     }
     for (auto run = parts.begin(); run != parts.end();) {  // canonical order: marks between two starters
       const auto next = std::find_if(run + 1, parts.end(), [](const Part& part) { return part.combining_class == 0; });
-      std::stable_sort(run, next,
-                       [](const Part& a, const Part& b) { return a.combining_class < b.combining_class; });
+      std::stable_sort(run, next, [](const Part& a, const Part& b) { return a.combining_class < b.combining_class; });
       run = next;
     }
     if (composed_) compose_in_place(parts);

@@ -48,7 +48,8 @@ void apply(SplitBehavior behavior, const std::vector<Match>& matches, std::vecto
     case SplitBehavior::kContiguous:
     case SplitBehavior::kMergedWithPrevious:
       for (const Match& match : matches) {
-        const bool joins = behavior == SplitBehavior::kContiguous ? match.matched == previous : match.matched && !previous;
+        const bool joins =
+            behavior == SplitBehavior::kContiguous ? match.matched == previous : match.matched && !previous;
         if (joins && words.size() > first) {
           words.back().end = match.range.end;
         } else {

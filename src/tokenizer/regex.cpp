@@ -10,10 +10,10 @@ namespace weft::tokenizer {
 namespace {
 
 constexpr char32_t kLastCodePoint = 0x10FFFF;
-constexpr std::size_t kMaxDepth = 64;            // of groups in a pattern
-constexpr std::size_t kMaxProgram = 20'000;      // instructions
-constexpr unsigned kMaxRepeat = 1'000;           // of {n,m}
-constexpr unsigned kMaxBehind = 64;              // characters of a lookbehind
+constexpr std::size_t kMaxDepth = 64;             // of groups in a pattern
+constexpr std::size_t kMaxProgram = 20'000;       // instructions
+constexpr unsigned kMaxRepeat = 1'000;            // of {n,m}
+constexpr unsigned kMaxBehind = 64;               // characters of a lookbehind
 constexpr std::size_t kMaxMemoBytes = 256 << 20;  // of states remembered
 
 bool is_word(char32_t c) { return (flags(c) & kWord) != 0; }
@@ -24,10 +24,10 @@ bool is_ascii_letter(char32_t c) { return (c >= 'a' && c <= 'z') || (c >= 'A' &&
 struct Node {
   enum class Kind { kEmpty, kSet, kSequence, kChoice, kRepeat, kAhead, kBehind, kAtomic, kAssertion };
   Kind kind = Kind::kEmpty;
-  std::uint32_t set = 0;                       // kSet
-  unsigned min = 0, max = 0;                   // kRepeat
-  bool greedy = true, negative = false;        // kRepeat; kAhead, kBehind
-  std::uint8_t assertion = 0, argument = 0;    // kAssertion: an Op and its x
+  std::uint32_t set = 0;                     // kSet
+  unsigned min = 0, max = 0;                 // kRepeat
+  bool greedy = true, negative = false;      // kRepeat; kAhead, kBehind
+  std::uint8_t assertion = 0, argument = 0;  // kAssertion: an Op and its x
   std::vector<std::unique_ptr<Node>> children;
 };
 using NodePtr = std::unique_ptr<Node>;
@@ -60,7 +60,8 @@ Width width_of(const Node& node) {
     }
     case Node::Kind::kRepeat: {
       const Width w = width_of(*node.children[0]);
-      return {saturating(std::uint64_t{w.min} * node.min), w.max == 0 ? 0 : saturating(std::uint64_t{w.max} * node.max)};
+      return {saturating(std::uint64_t{w.min} * node.min),
+              w.max == 0 ? 0 : saturating(std::uint64_t{w.max} * node.max)};
     }
     default: return {0, 0};
   }
@@ -72,12 +73,13 @@ struct NamedCategories {
 };
 
 constexpr CategorySet kOthers = set_of(Category::kCn, Category::kCc, Category::kCf, Category::kCo, Category::kCs);
-constexpr CategorySet kPunctuations = set_of(Category::kPc, Category::kPd, Category::kPe, Category::kPf, Category::kPi,
-                                             Category::kPo, Category::kPs);
+constexpr CategorySet kPunctuations =
+    set_of(Category::kPc, Category::kPd, Category::kPe, Category::kPf, Category::kPi, Category::kPo, Category::kPs);
 constexpr CategorySet kSymbols = set_of(Category::kSc, Category::kSk, Category::kSm, Category::kSo);
 constexpr CategorySet kSeparators = set_of(Category::kZl, Category::kZp, Category::kZs);
 constexpr CategorySet kCased = set_of(Category::kLl, Category::kLt, Category::kLu);
 
+// clang-format off
 constexpr NamedCategories kCategoryNames[] = {
     {"any", ~CategorySet{0}}, {"assigned", ~set_of(Category::kCn)},
     {"c", kOthers}, {"other", kOthers}, {"cc", set_of(Category::kCc)}, {"cf", set_of(Category::kCf)},
@@ -97,6 +99,7 @@ constexpr NamedCategories kCategoryNames[] = {
     {"z", kSeparators}, {"separator", kSeparators}, {"zl", set_of(Category::kZl)}, {"zp", set_of(Category::kZp)},
     {"zs", set_of(Category::kZs)},
 };
+// clang-format on
 
 }  // namespace
 
@@ -113,7 +116,8 @@ bool Regex::Set::decide(char32_t c) const {
     if (std::find(scripts.begin(), scripts.end(), scripts.empty() ? 0 : script(c)) != scripts.end()) return true;
     return std::any_of(any_of.begin(), any_of.end(), [&](const Set& set) { return set.contains(c); });
   };
-  const bool all = inside() && std::all_of(all_of.begin(), all_of.end(), [&](const Set& set) { return set.contains(c); });
+  const bool all =
+      inside() && std::all_of(all_of.begin(), all_of.end(), [&](const Set& set) { return set.contains(c); });
   return all != negated;
 }
 
@@ -824,9 +828,7 @@ class RegexMatcher {
         if ((before != after) != (at.x == 0)) return false;
         break;
       }
-      case Op::kAccept:
-        accepted_ = must_end >= kWhether || pos == must_end;
-        return accepted_;
+      case Op::kAccept: accepted_ = must_end >= kWhether || pos == must_end; return accepted_;
     }
     ++pc;
     return true;

@@ -77,7 +77,7 @@ class Regex {
 
   std::vector<Instruction> program_;
   std::vector<Set> sets_;
-  std::uint32_t splits_ = 0;     // kSplit's are numbered in z
+  std::uint32_t splits_ = 0;      // kSplit's are numbered in z
   std::bitset<256> first_bytes_;  // a match that isn't empty starts with one of these
   bool may_be_empty_ = false;
 };

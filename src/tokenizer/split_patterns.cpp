@@ -29,8 +29,8 @@ enum Class : std::uint8_t {
   kLetter = 1,
   kDigit = 2,
   kBlank = 4,
-  kSign = 8,    // none of the three above; marks are
-  kEnd = 16,    // behind the text
+  kSign = 8,       // none of the three above; marks are
+  kEnd = 16,       // behind the text
   kUpperish = 32,  // for o200k: [\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]
   kLowerish = 64,  // for o200k: [\p{Ll}\p{Lm}\p{Lo}\p{M}]
 };
@@ -38,10 +38,10 @@ enum Class : std::uint8_t {
 constexpr std::uint8_t class_of(Category category) {
   const CategorySet set = set_of(category);
   const CategorySet both = kMarks | set_of(Category::kLm, Category::kLo);
-  std::uint8_t bits = (set & kLetters) != 0    ? kLetter
-                      : (set & kNumbers) != 0 ? kDigit
+  std::uint8_t bits = (set & kLetters) != 0                                              ? kLetter
+                      : (set & kNumbers) != 0                                            ? kDigit
                       : (set & set_of(Category::kZs, Category::kZl, Category::kZp)) != 0 ? kBlank
-                                                                                           : kSign;
+                                                                                         : kSign;
   if ((set & (both | set_of(Category::kLu, Category::kLt))) != 0) bits |= kUpperish;
   if ((set & (both | set_of(Category::kLl))) != 0) bits |= kLowerish;
   return bits;
@@ -56,11 +56,11 @@ constexpr std::array<std::uint8_t, 30> kClassOfCategory = [] {
 constexpr std::array<std::uint8_t, 128> kClassOfAscii = [] {
   std::array<std::uint8_t, 128> table{};
   for (int c = 0; c < 128; ++c) {
-    table[c] = c >= 'a' && c <= 'z'                 ? kLetter | kLowerish
-               : c >= 'A' && c <= 'Z'               ? kLetter | kUpperish
-               : c >= '0' && c <= '9'               ? kDigit
+    table[c] = c >= 'a' && c <= 'z'                   ? kLetter | kLowerish
+               : c >= 'A' && c <= 'Z'                 ? kLetter | kUpperish
+               : c >= '0' && c <= '9'                 ? kDigit
                : c == ' ' || (c >= '\t' && c <= '\r') ? kBlank
-                                                    : kSign;
+                                                      : kSign;
   }
   return table;
 }();
@@ -212,7 +212,8 @@ std::size_t next_o200k(const Scanner& s, std::size_t pos) {
 }
 
 template <typename Next>
-std::size_t scan_with(Next next, std::string_view text, std::size_t shift, std::vector<Range>& words, std::size_t most) {
+std::size_t scan_with(Next next, std::string_view text, std::size_t shift, std::vector<Range>& words,
+                      std::size_t most) {
   const Scanner scanner(text);
   std::size_t pos = 0;
   for (std::size_t i = 0; i < most && pos < text.size(); ++i) {

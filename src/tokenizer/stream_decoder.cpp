@@ -38,7 +38,13 @@ std::string StreamDecoder::push(Token token) {
   if (tokenizer_->piece(token).empty()) return {};
 
   window_.push_back(token);
-  const std::string text = tokenizer_->decode(window_, specials_);
+  std::string text;
+  try {
+    text = tokenizer_->decode(window_, specials_);
+  } catch (...) {
+    window_.pop_back();
+    throw;
+  }
   const std::size_t held = unsettled(text);
   const std::size_t settled = text.size() - held;
   std::string fresh;

@@ -14,10 +14,10 @@ namespace {
 
 void check_size(std::uintmax_t bytes, const std::string& name, const TokenizerLimits& limits) {
   if (bytes <= limits.file_bytes) return;
-  throw Error(ErrorCode::kTooLarge,
-              "the file has " + std::to_string(bytes) + " bytes, beyond the bound of " +
-                  std::to_string(limits.file_bytes),
-              name, "raise TokenizerLimits::file_bytes if it is a tokenizer");
+  throw Error(
+      ErrorCode::kTooLarge,
+      "the file has " + std::to_string(bytes) + " bytes, beyond the bound of " + std::to_string(limits.file_bytes),
+      name, "raise TokenizerLimits::file_bytes if it is a tokenizer");
 }
 
 std::string read_file(const std::filesystem::path& path, const TokenizerLimits& limits) {

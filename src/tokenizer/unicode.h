@@ -10,10 +10,12 @@
 namespace weft::tokenizer {
 
 /// The general category; Cn (unassigned) is 0.
+// clang-format off
 enum class Category : std::uint8_t {
   kCn, kCc, kCf, kCo, kCs, kLl, kLm, kLo, kLt, kLu, kMc, kMe, kMn, kNd, kNl,
   kNo, kPc, kPd, kPe, kPf, kPi, kPo, kPs, kSc, kSk, kSm, kSo, kZl, kZp, kZs,
-};  // clang-format sorts these one a line otherwise
+};
+// clang-format on
 
 /// A set of categories: bit i stands for Category i.
 using CategorySet = std::uint32_t;

@@ -21,7 +21,9 @@ def ask():
 
     def ask_program(path, questions):
         lines = "".join(json.dumps(question) + "\n" for question in questions)
-        done = subprocess.run([program, path], input=lines, capture_output=True, text=True, check=False, encoding="utf-8")
+        done = subprocess.run(
+            [program, path], input=lines, capture_output=True, text=True, check=False, encoding="utf-8"
+        )
         assert done.returncode == 0, done.stderr
         return [json.loads(line) for line in done.stdout.split("\n")[:-1]]
 
@@ -44,10 +46,11 @@ def real_file():
 
 @pytest.fixture(scope="session")
 def smollm2_file(tmp_path_factory):
-    """The tokenizer.json of the default model, whose vocabulary is in its GGUF file."""
-    import synthetic_files
+    """The tokenizer.json of the default model, as the exporter makes it from the vocabulary in the GGUF file."""
     from weft.errors import Error
     from weft.export.default_model import fetch_default_model
+    from weft.export.gguf import GgufFile
+    from weft.export.gguf_tokenizer import tokenizer_assets
     from weft.export.progress import Progress
 
     try:
@@ -55,5 +58,5 @@ def smollm2_file(tmp_path_factory):
     except Error as error:
         pytest.skip(f"the default model can't be had here: {error}")
     path = tmp_path_factory.mktemp("smollm2") / "tokenizer.json"
-    path.write_text(json.dumps(synthetic_files.from_gguf(gguf)), encoding="utf-8")
+    path.write_bytes(tokenizer_assets(GgufFile(gguf))["tokenizer.json"])
     return path

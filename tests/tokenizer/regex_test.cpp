@@ -99,8 +99,9 @@ TEST(Regex, GivesUpWhereNothingKeepsItLinear) {
     FAIL();
   } catch (const weft::Error& error) {
     EXPECT_EQ(error.code(), weft::ErrorCode::kTooLarge);
-    EXPECT_STREQ(error.what(), "the tokenizer's regular expression takes too long on this text\n"
-                               "fix: shorten the text, or split it before encoding");
+    EXPECT_STREQ(error.what(),
+                 "the tokenizer's regular expression takes too long on this text\n"
+                 "fix: shorten the text, or split it before encoding");
   }
 }
 

@@ -77,7 +77,9 @@ class UsersTokenizer : public weft::Tokenizer {
   [[nodiscard]] std::size_t vocab_size() const noexcept override { return 300; }
   [[nodiscard]] std::optional<Token> find(std::string_view) const override { return std::nullopt; }
   [[nodiscard]] bool is_special(Token token) const override { return token >= 256; }
-  [[nodiscard]] std::string piece(Token token) const override { return is_special(token) ? "</s>" : std::string(1, static_cast<char>(token)); }
+  [[nodiscard]] std::string piece(Token token) const override {
+    return is_special(token) ? "</s>" : std::string(1, static_cast<char>(token));
+  }
   [[nodiscard]] std::string decode(std::span<const Token> tokens, Specials specials) const override {
     decoded += tokens.size();
     std::string bytes;
@@ -113,7 +115,8 @@ class SentencePieceLike : public UsersTokenizer {
 };
 
 Ids random_ids(std::mt19937& random, std::size_t size) {
-  static const std::vector<std::string> kTexts = {"a", " ", "word ", "é", "€", "😀", "\xF0\x9F", "\x80", "\xE2\x82", "\xC3", "\uFFFD", " \n"};
+  static const std::vector<std::string> kTexts = {"a",        " ",    "word ",    "é",    "€",      "😀",
+                                                  "\xF0\x9F", "\x80", "\xE2\x82", "\xC3", "\uFFFD", " \n"};
   Ids ids;
   while (ids.size() < size) {
     for (const char c : kTexts[random() % kTexts.size()]) ids.push_back(static_cast<unsigned char>(c));
@@ -150,7 +153,8 @@ TYPED_TEST(StreamDecoderOf, CostsTheSameForEachTokenOfALongAnswer) {
   const TypeParam tokenizer;
   std::mt19937 random(1);
   // Words; nothing but control tokens; nothing but wrong bytes; blanks.
-  const std::vector<Ids> answers = {random_ids(random, 5000), Ids(5000, 256), Ids(5000, 0x80), Ids(5000, 0xF0), Ids(5000, ' ')};
+  const std::vector<Ids> answers = {random_ids(random, 5000), Ids(5000, 256), Ids(5000, 0x80), Ids(5000, 0xF0),
+                                    Ids(5000, ' ')};
   for (const Ids& ids : answers) {
     StreamDecoder decoder(tokenizer);
     tokenizer.decoded = 0;

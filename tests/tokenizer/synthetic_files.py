@@ -72,53 +72,6 @@ def added(data, *tokens):
     return json.loads(tokenizer.to_str())
 
 
-def from_gguf(path):
-    """SmolLM2's tokenizer.json, from the vocabulary inside its GGUF."""
-    from gguf import GGUFReader
-
-    fields = GGUFReader(path).fields
-
-    def strings(key):
-        field = fields[key]
-        return [bytes(field.parts[i]).decode() for i in field.data]
-
-    pieces = strings("tokenizer.ggml.tokens")
-    kinds = [int(fields["tokenizer.ggml.token_type"].parts[i][0]) for i in fields["tokenizer.ggml.token_type"].data]
-    control, user_defined = 3, 4
-    tokens = [
-        dict(id=i, content=p, single_word=False, lstrip=False, rstrip=False, normalized=False, special=k == control)
-        for i, (p, k) in enumerate(zip(pieces, kinds))
-        if k in (control, user_defined)
-    ]
-    return {
-        "version": "1.0",
-        "truncation": None,
-        "padding": None,
-        "added_tokens": tokens,
-        "normalizer": None,
-        "pre_tokenizer": {
-            "type": "Sequence",
-            "pretokenizers": [
-                {"type": "Digits", "individual_digits": True},
-                {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True},
-            ],
-        },
-        "post_processor": None,
-        "decoder": {"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": True, "use_regex": True},
-        "model": {
-            "type": "BPE",
-            "dropout": None,
-            "unk_token": "<|endoftext|>",
-            "continuing_subword_prefix": None,
-            "end_of_word_suffix": None,
-            "fuse_unk": False,
-            "byte_fallback": False,
-            "vocab": {p: i for i, p in enumerate(pieces)},
-            "merges": strings("tokenizer.ggml.merges"),
-        },
-    }
-
-
 def _flags():
     """Each flag of an added token, and words that the normalizer changes."""
     lowercase = normalizers.Sequence([normalizers.NFC(), normalizers.Lowercase()])
@@ -197,11 +150,15 @@ FILES = {
     "suffix": lambda: trained(byte_level(True), end_of_word_suffix="</w>"),
     "prefix": lambda: trained(byte_level(True), continuing_subword_prefix="##", unk_token="<unk>"),
     "suffix_whole_words": lambda: trained(byte_level(True), end_of_word_suffix="</w>", ignore_merges=True),
-    "special_pieces": lambda: added(trained(byte_level(True)), AddedToken("!", special=True), AddedToken("zq", special=True)),
+    "special_pieces": lambda: added(
+        trained(byte_level(True)), AddedToken("!", special=True), AddedToken("zq", special=True)
+    ),
     # Pre-tokenizers.
     "prefix_space": lambda: trained(byte_level(True, add_prefix_space=True)),
     "removed_inverted": lambda: trained(_sequence(_split(Regex(CL100K), "removed", True), byte_level(False))),
-    "digits_together": lambda: trained(_sequence(pre_tokenizers.Digits(False), byte_level(True, add_prefix_space=True))),
+    "digits_together": lambda: trained(
+        _sequence(pre_tokenizers.Digits(False), byte_level(True, add_prefix_space=True))
+    ),
     "bytes_first": lambda: trained(
         _sequence(
             byte_level(True), pre_tokenizers.Digits(True), pre_tokenizers.Punctuation("isolated"), isolated("Ġ[a-z]+")

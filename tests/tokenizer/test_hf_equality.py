@@ -55,7 +55,7 @@ def encode_all(reference, texts, specials):
 
 def assert_all_equal(inputs, expected, got):
     for given, want, have in zip(inputs, expected, got, strict=True):
-        assert have == want, f"for {ascii(given)}"
+        assert have == want, f"for {given!a}"
 
 
 def assert_equal_to_reference(ask, path, texts):
@@ -65,7 +65,9 @@ def assert_equal_to_reference(ask, path, texts):
         assert_all_equal(texts, ids, ask(path, [{"encode": [[text, specials]]} for text in texts]))
         assert_decodes_as_reference(ask, path, reference, ids, specials)
     rng = random.Random(2)
-    noise = [[rng.randrange(reference.get_vocab_size()) for _ in range(rng.randrange(1, 40))] for _ in range(len(texts) // 2)]
+    noise = [
+        [rng.randrange(reference.get_vocab_size()) for _ in range(rng.randrange(1, 40))] for _ in range(len(texts) // 2)
+    ]
     for specials in ("tokens", "text"):
         assert_decodes_as_reference(ask, path, reference, noise, specials)
 
@@ -84,6 +86,7 @@ def test_published_file(ask, real_file, name):
     assert_equal_to_reference(ask, path, texts)
 
 
+@pytest.mark.model
 def test_default_model(ask, smollm2_file):
     texts = corpus.torture() + corpus.random_texts("smollm2", 2 * TEXTS, added_contents(load(smollm2_file)))
     assert_equal_to_reference(ask, smollm2_file, texts)
@@ -106,6 +109,24 @@ def test_variant(ask, saved, name):
     assert_all_equal(texts, ids, ask(path, [{"encode": [[text, "tokens"]]} for text in texts]))
     want = reference.decode_batch(ids, skip_special_tokens=True)
     assert_all_equal(ids, want, ask(path, [{"decode": tokens, "specials": "text"} for tokens in ids]))
+
+
+def exported_pre_tokenizers():
+    """Name -> steps: one name for each of the splits that the exporter writes for GGUF files."""
+    from weft.export.gguf_tokenizer import _PRE_TOKENIZERS
+
+    return {json.dumps(steps): name for name, steps in reversed(_PRE_TOKENIZERS.items())}
+
+
+@pytest.mark.parametrize(("steps", "name"), exported_pre_tokenizers().items(), ids=exported_pre_tokenizers().values())
+def test_pre_tokenizer_of_an_exported_gguf(ask, saved, tmp_path, steps, name):
+    data = json.loads(saved("gpt2").read_text(encoding="utf-8"))
+    data["pre_tokenizer"] = {"type": "Sequence", "pretokenizers": json.loads(steps)}
+    path = tmp_path / "tokenizer.json"
+    path.write_text(json.dumps(data), encoding="utf-8")
+    texts = corpus.torture() + corpus.random_texts(name, TEXTS // 5)
+    ids = encode_all(load(path), texts, "text")
+    assert_all_equal(texts, ids, ask(path, [{"encode": [[text, "text"]]} for text in texts]))
 
 
 def test_pieces_and_ids_are_those_of_the_reference(ask, saved):
@@ -174,7 +195,10 @@ def test_parts_by_one_author_are_one_text(ask, saved, name):
     for specials in ("text", "tokens"):
         cuts = [sorted(rng.randrange(len(text) + 1) for _ in range(3)) for text in texts]
         whole = ask(path, [{"encode": [[text, specials]]} for text in texts])
-        parts = [[[text[a:b], specials] for a, b in zip([0, *cut], [*cut, len(text)], strict=True)] for text, cut in zip(texts, cuts, strict=True)]
+        parts = [
+            [[text[a:b], specials] for a, b in zip([0, *cut], [*cut, len(text)], strict=True)]
+            for text, cut in zip(texts, cuts, strict=True)
+        ]
         assert_all_equal(texts, whole, ask(path, [{"encode": part} for part in parts]))
 
 
@@ -182,7 +206,9 @@ def test_parts_by_one_author_are_one_text(ask, saved, name):
 def test_no_text_of_a_user_becomes_a_control_token(ask, saved, name):
     path = saved(name)
     reference = load(path)
-    special = {id for id, token in reference.get_added_tokens_decoder().items() if token.special and len(token.content) > 1}
+    special = {
+        id for id, token in reference.get_added_tokens_decoder().items() if token.special and len(token.content) > 1
+    }
     texts = corpus.torture() + corpus.random_texts(name, TEXTS // 2, added_contents(reference))
     for text, ids in zip(texts, ask(path, [{"encode": [[text, "text"]]} for text in texts]), strict=True):
         assert not special & set(ids), ascii(text)
@@ -195,7 +221,19 @@ def test_ill_formed_bytes_are_read_as_replacement_characters(ask, saved):
     path = saved("gpt2")
     reference = load(path)
     rng = random.Random(3)
-    lead = [b"\xc3", b"\xe2\x82", b"\xf0\x9f\x98", b"\xed\xa0\x80", b"\xc0\xaf", b"\xf4\x90\x80\x80", b"\xff", b"\x80", b"a", "é".encode(), "😀".encode()]
+    lead = [
+        b"\xc3",
+        b"\xe2\x82",
+        b"\xf0\x9f\x98",
+        b"\xed\xa0\x80",
+        b"\xc0\xaf",
+        b"\xf4\x90\x80\x80",
+        b"\xff",
+        b"\x80",
+        b"a",
+        "é".encode(),
+        "😀".encode(),
+    ]
     texts = [b"".join(rng.choice(lead) for _ in range(rng.randrange(1, 12))) for _ in range(TEXTS)]
     texts += [bytes(rng.randrange(256) for _ in range(rng.randrange(1, 40))) for _ in range(TEXTS)]
     # Python's "replace" is one U+FFFD for each maximal ill-formed subsequence.

@@ -199,8 +199,9 @@ TEST(Tokenizer, RefusesTextBeyondItsBound) {
     FAIL();
   } catch (const weft::Error& error) {
     EXPECT_EQ(error.code(), weft::ErrorCode::kTooLarge);
-    EXPECT_STREQ(error.what(), "text: the text is longer than the bound of 10 bytes\n"
-                               "fix: shorten it, or raise TokenizerLimits::text_bytes");
+    EXPECT_STREQ(error.what(),
+                 "text: the text is longer than the bound of 10 bytes\n"
+                 "fix: shorten it, or raise TokenizerLimits::text_bytes");
   }
 }
 
@@ -209,7 +210,11 @@ TEST(Tokenizer, MergesVeryLongWordsAsItMergesShortOnes) {
   std::string text;
   Ids ids;
   for (int i = 0; i < 40; ++i) {  // longer than what the plain search takes
-    text += "hello" "lo" "hell" "l";
+    text +=
+        "hello"
+        "lo"
+        "hell"
+        "l";
     ids = ids + Ids{kHello, kLo, 258, 'l'};
   }
   // "l" before "h" stays; "hell" before "l" too, for nothing merges with "hell" but "o".
@@ -260,22 +265,26 @@ using nlohmann::json;
 
 const BadFile kBadFiles[] = {
     {"NoModel", [](json& f) { f.erase("model"); }, kCorrupt, "tiny.json: has no \"model\""},
-    {"ModelIsNoObject", [](json& f) { f["model"] = 3; }, kCorrupt, "tiny.json: model: must be an object, not an integer"},
+    {"ModelIsNoObject", [](json& f) { f["model"] = 3; }, kCorrupt,
+     "tiny.json: model: must be an object, not an integer"},
     {"OtherModel", [](json& f) { f["model"]["type"] = "Unigram"; }, kUnsupported,
      "tiny.json: model.type: the model \"Unigram\" is not supported; this is: BPE"},
     {"UntypedModel", [](json& f) { f["model"] = {{"vocab", json::object()}}; }, kUnsupported,
      "tiny.json: model: the model without a type or merges is not supported; this is: BPE"},
-    {"OtherVersion", [](json& f) { f["version"] = "2.0"; }, kUnsupported, "tiny.json: version: version \"2.0\" is not supported"},
+    {"OtherVersion", [](json& f) { f["version"] = "2.0"; }, kUnsupported,
+     "tiny.json: version: version \"2.0\" is not supported"},
     {"NoVocab", [](json& f) { f["model"].erase("vocab"); }, kCorrupt, "tiny.json: model: has no \"vocab\""},
     {"VocabIsAnArray", [](json& f) { f["model"]["vocab"] = json::array(); }, kCorrupt,
      "tiny.json: model.vocab: must be an object, not an array"},
     {"NegativeId", [](json& f) { f["model"]["vocab"]["x1"] = -1; }, kCorrupt,
      "tiny.json: model.vocab.x1: must be an integer from 0 to 2147483647"},
     {"HugeId", [](json& f) { f["model"]["vocab"]["x1"] = 5'000'000; }, kTooLarge,
-     "tiny.json: model.vocab.x1: id 5000000 is beyond the bound of 4194304 ids\nfix: raise TokenizerLimits::vocab_size"},
+     "tiny.json: model.vocab.x1: id 5000000 is beyond the bound of 4194304 ids\nfix: raise "
+     "TokenizerLimits::vocab_size"},
     {"IdBeyondInt", [](json& f) { f["model"]["vocab"]["x1"] = 1'000'000'000'000; }, kCorrupt,
      "tiny.json: model.vocab.x1: must be an integer from 0 to 2147483647"},
-    {"RealId", [](json& f) { f["model"]["vocab"]["x1"] = 300.5; }, kCorrupt, "tiny.json: model.vocab.x1: must be an integer"},
+    {"RealId", [](json& f) { f["model"]["vocab"]["x1"] = 300.5; }, kCorrupt,
+     "tiny.json: model.vocab.x1: must be an integer"},
     {"IdIsText", [](json& f) { f["model"]["vocab"]["x1"] = "7"; }, kCorrupt,
      "tiny.json: model.vocab.x1: must be an integer, not a string"},
     {"DuplicateId", [](json& f) { f["model"]["vocab"]["x1"] = 7; }, kCorrupt, "tiny.json: model.vocab."},
@@ -329,7 +338,8 @@ const BadFile kBadFiles[] = {
      "tiny.json: pre_tokenizer.pretokenizers[0].type: the pre-tokenizer \"Metaspace\" is not supported; these are: "},
     {"NoPreTokenizer", [](json& f) { f["pre_tokenizer"] = nullptr; }, kUnsupported,
      "tiny.json: only byte-level models are supported, but the pre_tokenizer has no ByteLevel"},
-    {"NoByteLevel", [](json& f) { f["pre_tokenizer"] = {{"type", "Digits"}, {"individual_digits", true}}; }, kUnsupported,
+    {"NoByteLevel", [](json& f) { f["pre_tokenizer"] = {{"type", "Digits"}, {"individual_digits", true}}; },
+     kUnsupported,
      "tiny.json: pre_tokenizer: only byte-level models are supported, but the pre_tokenizer has no ByteLevel"},
     {"TwoByteLevels",
      [](json& f) {
@@ -349,7 +359,8 @@ const BadFile kBadFiles[] = {
            {"type", "Split"}, {"pattern", {{"Regex", "a(b"}}}, {"behavior", "Isolated"}, {"invert", false}};
      },
      kCorrupt,
-     "tiny.json: pre_tokenizer.pattern.Regex: the regular expression is wrong: '(' without ')' (at byte 3 of the regular "
+     "tiny.json: pre_tokenizer.pattern.Regex: the regular expression is wrong: '(' without ')' (at byte 3 of the "
+     "regular "
      "expression)"},
     {"UnsupportedRegex",
      [](json& f) {
@@ -357,7 +368,8 @@ const BadFile kBadFiles[] = {
            {"type", "Split"}, {"pattern", {{"Regex", "(a)\\1"}}}, {"behavior", "Isolated"}, {"invert", false}};
      },
      kUnsupported,
-     "tiny.json: pre_tokenizer.pattern.Regex: the regular expression uses the escape \\1, which is not supported (at byte 5 "
+     "tiny.json: pre_tokenizer.pattern.Regex: the regular expression uses the escape \\1, which is not supported (at "
+     "byte 5 "
      "of the regular expression)"},
     {"OtherDecoder", [](json& f) { f["decoder"] = {{"type", "WordPiece"}}; }, kUnsupported,
      "tiny.json: decoder.type: the decoder \"WordPiece\" is not supported; these are: ByteLevel, Sequence"},
@@ -366,9 +378,11 @@ const BadFile kBadFiles[] = {
      "tiny.json: decoder.decoders[0].type: the decoder \"Fuse\" is not supported in this place of a sequence"},
     {"OtherPostProcessor", [](json& f) { f["post_processor"] = {{"type", "Magic"}}; }, kUnsupported,
      "tiny.json: post_processor.type: the post-processor \"Magic\" is not supported; these are: "},
-    {"UntypedComponent", [](json& f) { f["decoder"] = json::object(); }, kCorrupt, "tiny.json: decoder: has no \"type\""},
-    {"ControlCharactersInAName", [](json& f) { f["normalizer"] = {{"type", std::string("a\nb\x1b") + std::string(500, 'c')}}; },
-     kUnsupported, "tiny.json: normalizer.type: the normalizer \"a\\x0Ab\\x1Bccc"},
+    {"UntypedComponent", [](json& f) { f["decoder"] = json::object(); }, kCorrupt,
+     "tiny.json: decoder: has no \"type\""},
+    {"ControlCharactersInAName",
+     [](json& f) { f["normalizer"] = {{"type", std::string("a\nb\x1b") + std::string(500, 'c')}}; }, kUnsupported,
+     "tiny.json: normalizer.type: the normalizer \"a\\x0Ab\\x1Bccc"},
 };
 
 class BadTokenizerFile : public testing::TestWithParam<BadFile> {};
@@ -423,7 +437,8 @@ TEST(TokenizerFile, WithFlippedBytesIsAnErrorOrATokenizer) {
   for (int i = 0; i < 2000; ++i) {
     std::string bytes = whole;
     for (int flips = 1 + static_cast<int>(random() % 3); flips > 0; --flips) {
-      bytes[random() % bytes.size()] = static_cast<char>(random() % 4 == 0 ? random() : "[]{}\",:0-9eul\\ "[random() % 16]);
+      bytes[random() % bytes.size()] =
+          static_cast<char>(random() % 4 == 0 ? random() : "[]{}\",:0-9eul\\ "[random() % 16]);
     }
     expect_error_or_tokenizer(bytes);
   }
@@ -458,8 +473,9 @@ TEST(TokenizerFile, NestedDeeplyIsAnError) {
       FAIL();
     } catch (const weft::Error& error) {
       EXPECT_EQ(error.code(), kTooLarge);
-      EXPECT_STREQ(error.what(), "deep.json: the JSON nests deeper than 64 levels\n"
-                                 "fix: raise TokenizerLimits::json_depth if the file is right");
+      EXPECT_STREQ(error.what(),
+                   "deep.json: the JSON nests deeper than 64 levels\n"
+                   "fix: raise TokenizerLimits::json_depth if the file is right");
     }
   }
 }
@@ -475,7 +491,8 @@ TEST(TokenizerFile, BeyondItsBoundsIsAnError) {
       EXPECT_TRUE(std::string(error.what()).starts_with(what)) << error.what();
     }
   };
-  expect_too_large({.file_bytes = 100}, "tiny.json: the file has " + std::to_string(bytes.size()) + " bytes, beyond the bound of 100");
+  expect_too_large({.file_bytes = 100},
+                   "tiny.json: the file has " + std::to_string(bytes.size()) + " bytes, beyond the bound of 100");
   expect_too_large({.vocab_size = 250}, "tiny.json: model.vocab.");
   expect_too_large({.vocab_size = 262}, "tiny.json: added_tokens[1]: more than 262 ids");
 }
@@ -490,13 +507,15 @@ TEST(TokenizerFile, OfAnotherFormatIsAnError) {
     }
   };
   expect_error("", "file: the file is empty\nfix: fetch it again");
-  expect_error("GGUF\x03", "file: is no tokenizer file of a known format; this is: Hugging Face tokenizer.json\n"
-                           "fix: name the model's tokenizer.json");
+  expect_error("GGUF\x03",
+               "file: is no tokenizer file of a known format; this is: Hugging Face tokenizer.json\n"
+               "fix: name the model's tokenizer.json");
   expect_error("{}", "file: has no \"model\"\nfix: the file is cut short or was edited; fetch it again");
 }
 
 TEST(TokenizerFile, IsReadFromDisk) {
-  const auto path = std::filesystem::temp_directory_path() / ("weft_tokenizer_test_" + std::to_string(std::random_device()()) + ".json");
+  const auto path = std::filesystem::temp_directory_path() /
+                    ("weft_tokenizer_test_" + std::to_string(std::random_device()()) + ".json");
   std::ofstream(path) << tiny_file().dump();
   EXPECT_EQ(weft::load_tokenizer(path)->encode("hello", kAsText), Ids{kHello});
   std::filesystem::remove(path);
