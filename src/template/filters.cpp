@@ -25,7 +25,11 @@ namespace {
 // ---------------------------------------------------------------- what several filters need
 
 // soft_str(): what is text stays as it is, markup included.
-Text soft_text(const Value& v, Meter& meter) { return v.is(Kind::kString) ? v.text() : to_text(v, meter); }
+Text soft_text(const Value& v, Meter& meter) {
+  Text text = to_text(v, meter);
+  text.set_markup(v.is(Kind::kString) && v.text().markup());
+  return text;
+}
 
 Value text_value(Text text) { return Value::string(std::move(text)); }
 
@@ -579,9 +583,11 @@ Text unescaped(const Text& text) {
   const std::string& bytes = text.bytes();
   std::size_t done = 0;
   for (std::size_t amp = bytes.find('&'); amp != std::string::npos; amp = bytes.find('&', amp + 1)) {
-    const std::size_t end = bytes.find(';', amp);
-    if (end == std::string::npos || end - amp > 10) continue;
-    const std::string_view name = std::string_view(bytes).substr(amp + 1, end - amp - 1);
+    constexpr std::size_t kLongestName = 9;
+    const std::string_view rest = std::string_view(bytes).substr(amp + 1, kLongestName + 1);
+    const std::string_view name = rest.substr(0, rest.find(';'));
+    if (name.size() == rest.size()) continue;
+    const std::size_t end = amp + 1 + name.size();
     char32_t code = 0;
     if (name.starts_with('#') && name.size() > 1) {
       const bool hex = (name[1] | 0x20) == 'x';
@@ -713,7 +719,7 @@ Value filter_unique(Call& c) {
     return [get, &meter, items = iterate(source, meter), seen = std::set<Value, KeyLess>()](Value& out) mutable {
       while (items->next(out, meter)) {
         const Value key = get(out);
-        if (!is_hashable(key)) meter.fail("unhashable type: '" + std::string(type_name(key)) + "'");
+        require_hashable(key, meter);
         if (seen.insert(key).second) return true;
       }
       return false;

@@ -354,15 +354,25 @@ FormatSpec parse_spec(const std::string& spec, Meter& meter) {
   return parsed;
 }
 
-std::string grouped(const std::string& digits, char separator, std::size_t group) {
+// With `separator` between groups of whole digits, and zeros in front for at least `width` characters.
+std::string grouped(const std::string& digits, char separator, std::size_t group, std::int64_t width) {
   if (separator == '\0') return digits;
-  const std::size_t whole = digits.find_first_not_of("0123456789abcdefABCDEF");
-  std::string result = digits.substr(0, whole);
-  for (std::size_t i = result.size(); i > group; ) {
-    i -= group;
-    result.insert(i, 1, separator);
+  const std::size_t whole = std::min(digits.find_first_not_of("0123456789abcdefABCDEF"), digits.size());
+  const auto wanted = static_cast<std::size_t>(std::max<std::int64_t>(width, 0));
+  const std::size_t rest = digits.size() - whole;
+  std::size_t count = whole;
+  if (wanted > rest) {
+    const std::size_t room = wanted - rest;
+    std::size_t fitting = room - room / (group + 1);
+    if (fitting + (fitting - 1) / group < room) ++fitting;
+    count = std::max(count, fitting);
   }
-  return whole == std::string::npos ? result : result + digits.substr(whole);
+  std::string result;
+  for (std::size_t i = 0; i < count; ++i) {
+    if (i != 0 && (count - i) % group == 0) result += separator;
+    result += i < count - whole ? '0' : digits[i - (count - whole)];
+  }
+  return result + digits.substr(whole);
 }
 
 Text filled(const FormatSpec& spec, const Text& text, char usual, Author author, Meter& meter) {
@@ -377,6 +387,7 @@ Text filled(const FormatSpec& spec, const Text& text, char usual, Author author,
 
 Text format_number(const Value& value, const FormatSpec& spec, Author author, Meter& meter) {
   std::string digits, prefix, suffix;
+  std::size_t group = 3;
   bool minus = false;
   const bool integer_type = std::string_view("bcdoxXn").find(spec.type) != std::string_view::npos;
   const bool real_type = std::string_view("eEfFgG%").find(spec.type) != std::string_view::npos;
@@ -394,7 +405,8 @@ Text format_number(const Value& value, const FormatSpec& spec, Author author, Me
     minus = i < 0;
     const int base = base_of(spec.type);
     if (spec.grouping == ',' && base != 10) meter.fail("Cannot specify ',' with '" + std::string(1, spec.type) + "'.");
-    digits = grouped(integer_digits(i, base, spec.type == 'X'), spec.grouping, base == 10 ? 3 : 4);
+    digits = integer_digits(i, base, spec.type == 'X');
+    group = base == 10 ? 3 : 4;
     if (spec.alternate) prefix = base_prefix(spec.type);
   } else {
     if (integer_type && spec.type != 'n') {
@@ -413,24 +425,14 @@ Text format_number(const Value& value, const FormatSpec& spec, Author author, Me
       digits = real_digits(x, type, spec.precision.value_or(6), spec.alternate, meter);
       if (spec.type == '%') suffix = "%";
     }
-    digits = grouped(digits, spec.grouping, 3) + suffix;
+    digits += suffix;
   }
   const std::string sign = minus ? "-" : spec.sign == '+' ? "+" : spec.sign == ' ' ? " " : "";
-  if (spec.align != '=') return filled(spec, Text(sign + prefix + digits, value.author()), '>', author, meter);
   const std::int64_t rest = spec.width - static_cast<std::int64_t>(sign.size() + prefix.size());
-  if (spec.fill == "0" && spec.grouping != '\0') {  // zeros are grouped like digits
-    const std::string bare = digits;
-    std::string zeros;
-    while (static_cast<std::int64_t>(digits.size()) < rest) {
-      meter.step();
-      zeros += '0';
-      std::string ungrouped = bare;
-      std::erase(ungrouped, spec.grouping);
-      std::string longer = grouped(zeros + ungrouped, spec.grouping, base_of(spec.type) == 10 ? 3 : 4);
-      if (static_cast<std::int64_t>(longer.size()) > rest && longer[1] == spec.grouping && zeros.size() > 1) break;
-      digits = std::move(longer);
-    }
-  }
+  const bool zeros = spec.align == '=' && spec.fill == "0";  // which are grouped like the digits
+  if (zeros && rest > 0) meter.bytes(static_cast<std::size_t>(rest));
+  digits = grouped(digits, spec.grouping, group, zeros ? rest : 0);
+  if (spec.align != '=') return filled(spec, Text(sign + prefix + digits, value.author()), '>', author, meter);
   Text text(sign + prefix, value.author());
   text.append(padded(Text(digits, value.author()), rest, Text(spec.fill, author), Side::kLeft, meter));
   return text;
@@ -584,6 +586,7 @@ class BraceFormatter {
       }
       return values_.positional[i];
     }
+    meter_.step(values_.named.size());
     for (const auto& [given, value] : values_.named) {
       if (given == name) return value;
     }

@@ -20,7 +20,7 @@ Dict dict_from(Call& c) {  // dict(mapping or pairs, **entries)
   }
   Dict dict;
   const auto set = [&](Value key, Value value) {
-    if (!is_hashable(key)) c.fail("unhashable type: '" + std::string(type_name(key)) + "'");
+    require_hashable(key, c.meter);
     dict.set(std::move(key), std::move(value));
   };
   if (!c.rest.positional.empty()) {

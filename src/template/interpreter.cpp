@@ -14,8 +14,9 @@ using SK = Statement::Kind;
 constexpr std::size_t kNamespaceSteps = 16;  // a namespace lives until the run's end: make many of them dear
 
 std::string quoted(const Text& text) {
+  constexpr std::size_t kShown = 80;  // characters: enough for a message
   Text repr;
-  append_repr(repr, text);
+  append_repr(repr, text.chars() <= kShown ? text : text.slice(0, text.byte_of(kShown)));
   return repr.bytes();
 }
 
@@ -94,7 +95,7 @@ std::chrono::system_clock::time_point Interpreter::now() const {
 }
 
 std::shared_ptr<Activation> Interpreter::activate(const Unit& unit, std::shared_ptr<Activation> outer) {
-  meter_.items(unit.slots);
+  meter_.object(unit.slots);
   auto activation = std::make_shared<Activation>();
   activation->slots.resize(unit.slots);
   activation->outer = std::move(outer);
@@ -331,6 +332,7 @@ Value Interpreter::call_macro(const MacroObject& object, CallArguments arguments
   const Meter::Level level(meter_);
   const Macro& macro = *object.macro;
   const auto take_named = [&](std::string_view name) {
+    meter_.step(arguments.named.size());
     for (auto it = arguments.named.begin(); it != arguments.named.end(); ++it) {
       if (it->first != name) continue;
       Value value = std::move(it->second);
@@ -514,7 +516,7 @@ Value Interpreter::attribute(const Value& owner, const Text& name) {
 Value Interpreter::item(const Value& owner, const Value& index) {
   require_defined(owner, meter_);
   if (owner.is(Kind::kDict)) {
-    const Value* entry = is_hashable(index) ? dict_of(owner).find(index) : nullptr;
+    const Value* entry = is_hashable(index, meter_) ? dict_of(owner).find(index) : nullptr;
     if (entry != nullptr) return *entry;
   } else if (index.integral() && (owner.is(Kind::kString) || owner.sequence() || owner.is(Kind::kRange))) {
     std::size_t length = 0;
@@ -624,7 +626,7 @@ Value Interpreter::evaluate_dict(const Expression& node) {
     Value key = evaluate(*node.items[i]);
     Value value = evaluate(*node.items[i + 1]);
     meter_.at(node.line);
-    if (!is_hashable(key)) meter_.fail("unhashable type: '" + std::string(type_name(key)) + "'");
+    require_hashable(key, meter_);
     dict.set(std::move(key), std::move(value));
   }
   return make_dict(std::move(dict), Author::kTemplate, meter_);
@@ -692,6 +694,7 @@ CallArguments Interpreter::evaluate_arguments(const Arguments& arguments) {
     if (!entries.is(Kind::kDict)) meter_.fail("argument after ** must be a mapping, not " + std::string(type_name(entries)));
     for (const auto& [key, value] : dict_of(entries).entries()) {
       if (!key.is(Kind::kString)) meter_.fail("keywords must be strings");
+      meter_.step(values.named.size());
       for (const auto& [name, given] : values.named) {
         if (name == key.text().bytes()) meter_.fail("got multiple values for keyword argument '" + name + "'");
       }

@@ -34,8 +34,8 @@ class Meter {
     if (added > limits_.output_bytes || size > limits_.output_bytes - added) too_long_text();
     step(added / kBytesPerStep);
   }
-  /// Making or reading that many items of a list.
-  void items(std::size_t n) { step(n); }
+  /// Making an object that holds that many others.
+  void object(std::size_t items) { step(kStepsPerObject + items); }
   /// @throws Error{kTooLarge}  a value nested deeper than TemplateLimits::depth.
   void value_depth(std::size_t depth) const {
     if (depth > limits_.depth) too_deep("a value is nested");
@@ -61,7 +61,9 @@ class Meter {
     Meter& meter_;
   };
 
+  // Chosen so that all that a render's steps can make fits some hundred MiB.
   static constexpr std::size_t kBytesPerStep = 64;
+  static constexpr std::size_t kStepsPerObject = 8;
   static constexpr std::size_t kLevelsPerDepth = 4;
 
   [[noreturn]] void too_deep(const char* what) const;

@@ -17,40 +17,41 @@ namespace weft::jinja {
 namespace {
 
 // What a method of markup returns is markup, and it escapes what comes in (markupsafe).
-Value like(const Text& self, Text text) {
-  text.set_markup(self.markup());
+Value like(Call& c, Text text) {
+  c.meter.bytes(text.size());
+  text.set_markup(c[0].text().markup());
   return Value::string(std::move(text));
 }
 Text incoming(const Text& self, const Text& text, Meter& meter) { return self.markup() ? escape(text, meter) : text; }
 
-Value texts(const Text& self, std::vector<Text> parts, Meter& meter) {
+Value texts(Call& c, std::vector<Text> parts) {
   std::vector<Value> values;
   values.reserve(parts.size());
-  for (Text& part : parts) values.push_back(like(self, std::move(part)));
-  return Value::list(std::move(values), self.author(), meter);
+  for (Text& part : parts) values.push_back(like(c, std::move(part)));
+  return Value::list(std::move(values), c[0].author(), c.meter);
 }
 
 const Text& self_of(Call& c) { return c[0].text(); }
 
 // ---------------------------------------------------------------- str
 
-Value str_capitalize(Call& c) { return like(self_of(c), capitalized(self_of(c), c.meter)); }
-Value str_casefold(Call& c) { return like(self_of(c), to_folded(self_of(c), c.meter)); }
-Value str_lower(Call& c) { return like(self_of(c), to_lower(self_of(c), c.meter)); }
-Value str_swapcase(Call& c) { return like(self_of(c), case_swapped(self_of(c), c.meter)); }
-Value str_title(Call& c) { return like(self_of(c), to_title(self_of(c), c.meter)); }
-Value str_upper(Call& c) { return like(self_of(c), to_upper(self_of(c), c.meter)); }
+Value str_capitalize(Call& c) { return like(c, capitalized(self_of(c), c.meter)); }
+Value str_casefold(Call& c) { return like(c, to_folded(self_of(c), c.meter)); }
+Value str_lower(Call& c) { return like(c, to_lower(self_of(c), c.meter)); }
+Value str_swapcase(Call& c) { return like(c, case_swapped(self_of(c), c.meter)); }
+Value str_title(Call& c) { return like(c, to_title(self_of(c), c.meter)); }
+Value str_upper(Call& c) { return like(c, to_upper(self_of(c), c.meter)); }
 
 Value justified(Call& c, Side side) {
   const Text fill = c.has(2) ? incoming(self_of(c), c.text(2), c.meter) : Text(" ", Author::kTemplate);
   if (fill.chars() != 1) c.fail("The fill character must be exactly one character long");
-  return like(self_of(c), padded(self_of(c), c.integer(1), fill, side, c.meter));
+  return like(c, padded(self_of(c), c.integer(1), fill, side, c.meter));
 }
 Value str_center(Call& c) { return justified(c, Side::kBoth); }
 Value str_ljust(Call& c) { return justified(c, Side::kRight); }
 Value str_rjust(Call& c) { return justified(c, Side::kLeft); }
-Value str_zfill(Call& c) { return like(self_of(c), zero_filled(self_of(c), c.integer(1), c.meter)); }
-Value str_expandtabs(Call& c) { return like(self_of(c), tabs_expanded(self_of(c), c.integer(1, 8), c.meter)); }
+Value str_zfill(Call& c) { return like(c, zero_filled(self_of(c), c.integer(1), c.meter)); }
+Value str_expandtabs(Call& c) { return like(c, tabs_expanded(self_of(c), c.integer(1, 8), c.meter)); }
 
 // text[start:end], as count, find and startswith take it, and where in characters it starts.
 struct Window {
@@ -137,11 +138,11 @@ Value str_join(Call& c) {
     }
     parts.push_back(incoming(self, item.is(Kind::kString) ? item.text() : to_text(item, c.meter), c.meter));
   }
-  return like(self, joined(parts, self, c.meter));
+  return like(c, joined(parts, self, c.meter));
 }
 
 Value str_stripped(Call& c, Side side) {
-  return like(self_of(c), stripped(self_of(c), c.given(1) ? &c.text(1) : nullptr, side, c.meter));
+  return like(c, stripped(self_of(c), c.given(1) ? &c.text(1) : nullptr, side, c.meter));
 }
 Value str_strip(Call& c) { return str_stripped(c, Side::kBoth); }
 Value str_lstrip(Call& c) { return str_stripped(c, Side::kLeft); }
@@ -154,8 +155,8 @@ Value str_partition(Call& c) {
   const std::size_t at = self.find(separator.bytes());
   const bool found = at != std::string::npos;
   const std::size_t end = found ? at + separator.size() : self.size();
-  return Value::tuple({like(self, self.slice(0, found ? at : self.size())),
-                       like(self, found ? self.slice(at, end) : Text()), like(self, self.slice(end, self.size()))},
+  return Value::tuple({like(c, self.slice(0, found ? at : self.size())),
+                       like(c, found ? self.slice(at, end) : Text()), like(c, self.slice(end, self.size()))},
                       self.author(), c.meter);
 }
 Value str_rpartition(Call& c) {
@@ -165,34 +166,34 @@ Value str_rpartition(Call& c) {
   const std::size_t at = self.rfind(separator.bytes(), self.size());
   const bool found = at != std::string::npos;
   const std::size_t end = found ? at + separator.size() : 0;
-  return Value::tuple({like(self, self.slice(0, found ? at : 0)), like(self, found ? self.slice(at, end) : Text()),
-                       like(self, self.slice(end, self.size()))},
+  return Value::tuple({like(c, self.slice(0, found ? at : 0)), like(c, found ? self.slice(at, end) : Text()),
+                       like(c, self.slice(end, self.size()))},
                       self.author(), c.meter);
 }
 
 Value str_removeprefix(Call& c) {
   const Text& self = self_of(c);
   const bool cut = self.bytes().starts_with(c.text(1).bytes());
-  return like(self, self.slice(cut ? c.text(1).size() : 0, self.size()));
+  return like(c, self.slice(cut ? c.text(1).size() : 0, self.size()));
 }
 Value str_removesuffix(Call& c) {
   const Text& self = self_of(c);
   const bool cut = self.bytes().ends_with(c.text(1).bytes());
-  return like(self, self.slice(0, self.size() - (cut ? c.text(1).size() : 0)));
+  return like(c, self.slice(0, self.size() - (cut ? c.text(1).size() : 0)));
 }
 
 Value str_replace(Call& c) {
   const Text to = incoming(self_of(c), c.text(2), c.meter);
-  return like(self_of(c), replaced(self_of(c), c.text(1), to, c.integer(3, kAll), c.meter));
+  return like(c, replaced(self_of(c), c.text(1), to, c.integer(3, kAll), c.meter));
 }
 
 Value str_split_by(Call& c, std::vector<Text> (*by)(const Text&, const Text*, std::int64_t, Meter&)) {
   if (c.given(1) && c.text(1).empty()) c.fail("empty separator");
-  return texts(self_of(c), by(self_of(c), c.given(1) ? &c.text(1) : nullptr, c.integer(2, kAll), c.meter), c.meter);
+  return texts(c, by(self_of(c), c.given(1) ? &c.text(1) : nullptr, c.integer(2, kAll), c.meter));
 }
 Value str_split(Call& c) { return str_split_by(c, split); }
 Value str_rsplit(Call& c) { return str_split_by(c, split_right); }
-Value str_splitlines(Call& c) { return texts(self_of(c), split_lines(self_of(c), c.flag(1), c.meter), c.meter); }
+Value str_splitlines(Call& c) { return texts(c, split_lines(self_of(c), c.flag(1), c.meter)); }
 
 template <bool (*kHolds)(char32_t)>
 Value str_all(Call& c) {
@@ -317,12 +318,8 @@ Value dict_keys(Call& c) { return dict_view(c, ViewOf::kKeys); }
 Value dict_values(Call& c) { return dict_view(c, ViewOf::kValues); }
 Value dict_copy(Call& c) { return c[0]; }
 
-void require_hashable(Call& c, const Value& key) {
-  if (!is_hashable(key)) c.fail("unhashable type: '" + std::string(type_name(key)) + "'");
-}
-
 Value dict_get(Call& c) {
-  require_hashable(c, c[1]);
+  require_hashable(c[1], c.meter);
   const Value* found = dict_of(c[0]).find(c[1]);
   if (found != nullptr) return *found;
   return c.has(2) ? c[2] : Value::none();
@@ -331,7 +328,7 @@ Value dict_get(Call& c) {
 Value dict_fromkeys(Call& c) {
   Dict dict;
   for (Value& key : collect(c[1], c.meter)) {
-    require_hashable(c, key);
+    require_hashable(key, c.meter);
     dict.set(std::move(key), c.has(2) ? c[2] : Value::none());
   }
   return make_dict(std::move(dict), c[1].author(), c.meter);

@@ -141,7 +141,7 @@ Value repeat(const Value& v, const Value& times, Meter& meter) {
   if (!v.items().empty()) {
     meter.step(count);
     for (std::size_t i = 0; i < count; ++i) {
-      meter.items(v.items().size());
+      meter.step(v.items().size());
       items.insert(items.end(), v.items().begin(), v.items().end());
     }
   }
@@ -216,7 +216,7 @@ bool contains(const Value& container, const Value& item, Meter& meter) {
       meter.bytes(container.text().size());
       return container.text().find(item.text().bytes()) != std::string::npos;
     case Kind::kDict:
-      if (!is_hashable(item)) meter.fail("unhashable type: '" + std::string(type_name(item)) + "'");
+      require_hashable(item, meter);
       return dict_of(container).find(item) != nullptr;
     case Kind::kDictView: {
       const auto& view = container.as<DictViewObject>();
@@ -290,13 +290,21 @@ Value slice(const Value& v, const Value& start, const Value& stop, const Value& 
   };
   if (v.is(Kind::kRange)) {
     const auto& range = v.as<RangeObject>();
-    const auto bound = [&](std::int64_t i) { return range.start + i * range.step; };
+    const auto bound = [&](std::int64_t i) {
+      std::int64_t offset = 0, value = 0;
+      if (__builtin_mul_overflow(i, range.step, &offset) || __builtin_add_overflow(range.start, offset, &value)) {
+        fail_overflow(meter);
+      }
+      return value;
+    };
+    std::int64_t step_size = 0;
+    if (__builtin_mul_overflow(range.step, part.step, &step_size)) fail_overflow(meter);
     const std::int64_t end = part.start + static_cast<std::int64_t>(part.size) * part.step;
-    return make_range(bound(part.start), bound(end), range.step * part.step, meter);
+    return make_range(bound(part.start), bound(end), step_size, meter);
   }
   if (v.sequence()) {
     std::vector<Value> items;
-    meter.items(part.size);
+    meter.step(part.size);
     items.reserve(part.size);
     for (std::size_t i = 0; i < part.size; ++i) items.push_back(v.items()[at(i)]);
     return v.is(Kind::kList) ? Value::list(std::move(items), v.author(), meter)

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <optional>
+#include <set>
 #include <span>
 #include <utility>
 
@@ -280,15 +281,14 @@ class Parser {
   }
 
   void parse_signature(Macro& macro) {
+    std::set<std::string> names;
     expect_operator("(");
     while (!current().is_operator(")")) {
       if (!macro.parameters.empty()) expect_operator(",");
       const std::uint32_t line = current().line;
       Parameter parameter;
       parameter.name = expect_assignable_name();
-      for (const Parameter& other : macro.parameters) {
-        if (other.name == parameter.name) fail("two parameters are called '" + parameter.name + "'", line);
-      }
+      if (!names.insert(parameter.name).second) fail("two parameters are called '" + parameter.name + "'", line);
       if (skip_operator("=")) {
         parameter.fallback = parse_expression();
       } else if (!macro.parameters.empty() && macro.parameters.back().fallback != nullptr) {
@@ -572,6 +572,7 @@ class Parser {
 
   Arguments parse_arguments() {
     Arguments arguments;
+    std::set<std::string> names;
     const std::uint32_t line = current().line;
     const auto ensure = [&](bool valid) {
       if (!valid) fail("invalid syntax for function call expression", line);
@@ -592,9 +593,7 @@ class Parser {
         ensure(arguments.star_star == nullptr);
         std::string name = take().text;
         take();
-        for (const auto& [other, value] : arguments.named) {
-          if (other == name) fail("the argument '" + name + "' is given twice", line);
-        }
+        if (!names.insert(name).second) fail("the argument '" + name + "' is given twice", line);
         arguments.named.emplace_back(std::move(name), parse_expression());
       } else {
         ensure(arguments.star == nullptr && arguments.star_star == nullptr && arguments.named.empty());

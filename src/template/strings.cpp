@@ -272,7 +272,7 @@ std::vector<Text> split(const Text& text, const Text* separator, std::int64_t mo
     }
     parts.push_back(text.slice(pos, text.size()));
   }
-  meter.items(parts.size());
+  meter.step(parts.size() * Meter::kStepsPerObject);
   return parts;
 }
 
@@ -291,7 +291,7 @@ std::vector<Text> split_right(const Text& text, const Text* separator, std::int6
     }
     parts.push_back(text.slice(0, end));
   }
-  meter.items(parts.size());
+  meter.step(parts.size() * Meter::kStepsPerObject);
   std::reverse(parts.begin(), parts.end());
   return parts;
 }
@@ -310,7 +310,7 @@ std::vector<Text> split_lines(const Text& text, bool keep_ends, Meter& meter) {
     start = pos;
   }
   if (start < bytes.size()) lines.push_back(text.slice(start, bytes.size()));
-  meter.items(lines.size());
+  meter.step(lines.size() * Meter::kStepsPerObject);
   return lines;
 }
 

@@ -29,7 +29,7 @@ Value test_escaped(Call& c) { return truth_value(c[0].is(Kind::kString) && c[0].
 Value test_even(Call& c) { return truth_value(remainder_is(c, Value::integer(2), 0)); }
 Value test_false(Call& c) { return truth_value(c[0].is(Kind::kBool) && c[0].as_int() == 0); }
 Value test_filter(Call& c) {
-  if (!is_hashable(c[0])) c.fail("unhashable type: '" + std::string(type_name(c[0])) + "'");
+  require_hashable(c[0], c.meter);
   return truth_value(c[0].is(Kind::kString) && find_filter(c[0].text().bytes()) != nullptr);
 }
 Value test_float(Call& c) { return truth_value(c[0].is(Kind::kFloat)); }
@@ -72,7 +72,7 @@ Value test_sequence(Call& c) {
 }
 Value test_string(Call& c) { return truth_value(c[0].is(Kind::kString)); }
 Value test_test(Call& c) {
-  if (!is_hashable(c[0])) c.fail("unhashable type: '" + std::string(type_name(c[0])) + "'");
+  require_hashable(c[0], c.meter);
   return truth_value(c[0].is(Kind::kString) && find_test(c[0].text().bytes()) != nullptr);
 }
 Value test_true(Call& c) { return truth_value(c[0].is(Kind::kBool) && c[0].as_int() != 0); }

@@ -1,6 +1,7 @@
 #include "text.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <utility>
 
 #include "unicode.h"
@@ -13,8 +14,8 @@ constexpr Author other(Author a) { return a == Author::kData ? Author::kTemplate
 // Knuth, Morris and Pratt's search: std::string::find needs n * m steps for "aaaa...ab" in "aaaa...".
 template <typename Hay, typename Needle>
 std::size_t search(std::size_t n, std::size_t m, Hay hay, Needle needle) {
-  std::vector<std::size_t> fallback(m, 0);
-  for (std::size_t i = 1, k = 0; i < m; ++i) {
+  std::vector<std::uint32_t> fallback(m, 0);  // texts stay below 4 GiB: TemplateLimits::output_bytes
+  for (std::uint32_t i = 1, k = 0; i < m; ++i) {
     while (k > 0 && needle(i) != needle(k)) k = fallback[k - 1];
     if (needle(i) == needle(k)) ++k;
     fallback[i] = k;

@@ -11,6 +11,8 @@
 namespace weft::jinja {
 namespace {
 
+constexpr std::size_t kHeaviest = std::size_t{1} << 40;  // saturates: far more than any limit on steps
+constexpr std::size_t kStepsPerCharacter = 4;  // each becomes an object
 constexpr std::size_t kFew = 8;  // entries of a Dict that are found faster one by one
 
 int sign(std::int64_t a, std::int64_t b) { return a < b ? -1 : a > b ? 1 : 0; }
@@ -112,9 +114,14 @@ std::string_view view_name(ViewOf of) {
 }
 
 Value make_sequence(Kind kind, std::vector<Value> items, Author author, Meter& meter) {
-  meter.items(items.size());
+  meter.object(items.size());
   auto list = std::make_shared<ListObject>();
-  for (const Value& item : items) list->depth = std::max(list->depth, item.depth() + 1);
+  for (const Value& item : items) {
+    list->depth = std::max(list->depth, item.depth() + 1);
+    if (!item.sequence()) continue;
+    const std::size_t weight = item.as<ListObject>().weight;
+    list->weight = weight > kHeaviest - list->weight ? kHeaviest : list->weight + weight;
+  }
   meter.value_depth(list->depth);
   list->items = std::move(items);
   return Value::object(kind, std::move(list), author);
@@ -251,6 +258,7 @@ bool IteratorObject::next(Value& out, Meter& meter) {
       out = source.items()[position++];
       return true;
     case Kind::kString: {
+      meter.step(kStepsPerCharacter);
       const Text& text = source.text();
       if (position >= text.size()) return false;
       const std::size_t start = position;
@@ -279,7 +287,8 @@ bool IteratorObject::next(Value& out, Meter& meter) {
 }
 
 Value make_dict(Dict dict, Author author, Meter& meter) {
-  meter.items(dict.size());
+  constexpr std::size_t kStepsPerEntry = 4;
+  meter.object(dict.size() * kStepsPerEntry);
   auto object = std::make_shared<DictObject>();
   for (const auto& [key, value] : dict.entries()) {
     object->depth = std::max({object->depth, key.depth() + 1, value.depth() + 1});
@@ -364,14 +373,21 @@ bool truth(const Value& v, Meter& meter) {
   return !try_length(v, length, meter) || length != 0;
 }
 
-bool is_hashable(const Value& v) noexcept {
+bool is_hashable(const Value& v, Meter& meter) {
   switch (v.kind()) {
+    case Kind::kString: meter.bytes(v.text().size()); return true;
     case Kind::kList:
     case Kind::kDict:
     case Kind::kDictView: return false;
-    case Kind::kTuple: return std::all_of(v.items().begin(), v.items().end(), is_hashable);
+    case Kind::kTuple:
+      meter.step(v.as<ListObject>().weight);
+      return std::all_of(v.items().begin(), v.items().end(), [&](const Value& item) { return is_hashable(item, meter); });
     default: return true;
   }
+}
+
+void require_hashable(const Value& v, Meter& meter) {
+  if (!is_hashable(v, meter)) meter.fail("unhashable type: '" + std::string(type_name(v)) + "'");
 }
 
 bool equal(const Value& a, const Value& b, Meter& meter) {
@@ -444,7 +460,7 @@ std::shared_ptr<IteratorObject> iterate(const Value& v, Meter& meter) {
 
 std::vector<Value> collect(const Value& v, Meter& meter) {
   if (v.sequence()) {
-    meter.items(v.items().size());
+    meter.step(v.items().size());
     return v.items();
   }
   std::vector<Value> items;
@@ -513,6 +529,7 @@ Text to_text(const Value& v, Meter& meter) {
     case Kind::kInt: return Text(std::to_string(v.as_int()), author);
     case Kind::kFloat: return Text(shortest_decimal(v.as_real()), author);
     case Kind::kString:
+      meter.bytes(v.text().size());
       text = v.text();
       text.set_markup(false);
       return text;

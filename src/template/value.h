@@ -136,6 +136,7 @@ struct UndefinedObject : Object {
 };
 struct ListObject : Object {
   std::vector<Value> items;
+  std::size_t weight = 1;  // lists and tuples in it, itself included, each as often as it is reached
   bool group = false;  // a tuple of |groupby, whose items are also .grouper and .list
 };
 struct DictObject : Object {
@@ -185,7 +186,10 @@ struct JoinerObject : Object {
 [[nodiscard]] bool truth(const Value& v, Meter& meter);
 /// len(); false where Python has none for it.
 [[nodiscard]] bool try_length(const Value& v, std::size_t& length, Meter& meter);
-[[nodiscard]] bool is_hashable(const Value& v) noexcept;
+/// Whether it can be a dict's key. Counts the steps of looking it up.
+[[nodiscard]] bool is_hashable(const Value& v, Meter& meter);
+/// @throws Error{kCorrupt}  it can't.
+void require_hashable(const Value& v, Meter& meter);
 [[nodiscard]] bool equal(const Value& a, const Value& b, Meter& meter);
 /// -1, 0, 1; 2 where a NaN has no order. @throws Error{kCorrupt} for values that Python doesn't order.
 [[nodiscard]] int compare(const Value& a, const Value& b, std::string_view op, Meter& meter);
