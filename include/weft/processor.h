@@ -34,11 +34,14 @@ class Processor {
  public:
   virtual ~Processor() = default;
   /// @throws Error{kInvalidArgument}  no pixels, or rgb.size() isn't width * height * 3.
+  /// @throws Error{kTooLarge}  a side is longer than 16384, here or once resized, or memory doesn't suffice.
   [[nodiscard]] virtual ImageInputs process(const ImageView& image) const = 0;
 };
 
-/// Resize (nearest, bilinear, bicubic as Pillow computes them), centre crop, rescale, normalise.
-/// @throws Error{kNotFound, kIo, kCorrupt, kUnsupported} naming the key.
+/// Resize (nearest, lanczos, bilinear, bicubic, as Pillow computes them), centre crop, rescale, normalise: the processors
+/// of CLIP, SigLIP, ViT and LLaVA, with the pixel values that Transformers' PIL backend gives. What the file leaves out
+/// has its family's default. A step beyond these is an error, never left out. At most 1 MiB, and sides up to 16384.
+/// @throws Error{kNotFound, kIo, kCorrupt, kUnsupported, kTooLarge} naming the file and the key.
 [[nodiscard]] std::unique_ptr<const Processor> load_image_processor(const std::filesystem::path& path);
 [[nodiscard]] std::unique_ptr<const Processor> parse_image_processor(std::string_view json, std::string_view name);
 

@@ -2,12 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <numbers>
 
 namespace weft::processor_detail {
 namespace {
 
-constexpr std::size_t kChannels = 3;
 constexpr int kPrecisionBits = 22;  // PRECISION_BITS of Pillow's src/libImaging/Resample.c
 
 double bilinear(double x) {
@@ -85,9 +85,7 @@ Taps make_taps(std::size_t from, std::size_t to, const Kernel& kernel) {
 }
 
 // Pillow sums in 32 bits as well: normalised weights keep the sum below 2^31 for its filters.
-std::uint8_t to_pixel(std::int32_t sum) {
-  return static_cast<std::uint8_t>(std::clamp(sum >> kPrecisionBits, 0, 255));
-}
+std::uint8_t to_pixel(std::int32_t sum) { return static_cast<std::uint8_t>(std::clamp(sum >> kPrecisionBits, 0, 255)); }
 
 constexpr std::int32_t kHalf = 1 << (kPrecisionBits - 1);
 
