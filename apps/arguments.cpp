@@ -1,6 +1,7 @@
 #include "apps/arguments.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <functional>
@@ -24,10 +25,10 @@ struct HelpText {
 };
 
 // "  -p, --prompt TEXT     The prompt"
-std::string help_row(std::string name, const std::string& description) {
-  name = "  " + name;
-  name += name.size() + 2 > kNameColumn ? std::string(2, ' ') : std::string(kNameColumn - name.size(), ' ');
-  return name + description + "\n";
+std::string help_row(const std::string& name, const std::string& description) {
+  std::string row(2, ' ');
+  row.append(name).append(2, ' ').resize(std::max(kNameColumn, row.size()), ' ');
+  return row.append(description).append("\n");
 }
 
 std::string option_name(const CLI::Option& option) {

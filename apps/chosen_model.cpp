@@ -50,6 +50,17 @@ std::string names_in(const fs::path& folder) {
   return list.empty() ? "nothing" : list;
 }
 
+// For an export that nobody named a backend for: what a build of one SDK has.
+std::string built_backend() {
+  try {
+    static_cast<void>(load_backend(kDefaultBackend));
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::kNotFound) throw;
+    return kOtherBackend;
+  }
+  return kDefaultBackend;
+}
+
 void export_default_model(const std::string& backend, const fs::path& file) {
   // Told now rather than after minutes of exporting.
   static_cast<void>(load_backend(backend));
@@ -67,16 +78,14 @@ void export_default_model(const std::string& backend, const fs::path& file) {
 
 fs::path find_named(const std::string& name, const std::string& backend) {
   const fs::path folder = cache_folder() / "models";
-  const std::string wanted = backend.empty() ? kDefaultBackend : backend;
-  const fs::path file = folder / (name + file_ending(wanted));
+  const auto file_for = [&](const std::string& chosen) { return folder / (name + file_ending(chosen)); };
+  const fs::path file = file_for(backend.empty() ? kDefaultBackend : backend);
   if (is_there(file)) return file;
-  if (backend.empty()) {
-    const fs::path other = folder / (name + file_ending(kOtherBackend));
-    if (is_there(other)) return other;
-  }
+  if (backend.empty() && is_there(file_for(kOtherBackend))) return file_for(kOtherBackend);
   if (name == kDefaultModel) {
-    export_default_model(wanted, file);
-    return file;
+    const std::string chosen = backend.empty() ? built_backend() : backend;
+    export_default_model(chosen, file_for(chosen));
+    return file_for(chosen);
   }
   throw Error(ErrorCode::kNotFound,
               "there is neither a file nor a model by this name; " + folder.string() + " holds: " + names_in(folder), name,

@@ -41,7 +41,7 @@ std::string printable(const std::string& text) {
 }
 
 std::string row(std::string title, const std::string& text) {
-  title.resize(std::max<std::size_t>(title.size() + 2, 20), ' ');
+  title.resize(std::max<std::size_t>(title.size() + 2, 24), ' ');
   return printable(title + text) + "\n";
 }
 

@@ -4,34 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import os
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "python"))
-
-ENDINGS = {"executorch": ".pte", "aoti": ".pt2"}
-
-
-def build_dir() -> Path:
-    return Path(os.environ.get("WEFT_BUILD_DIR", ROOT / "build"))
-
+from built import ENDINGS, ROOT, build_dir, built_program
+from tiny_models import tiny_model, tiny_tokenizer
 
 @pytest.fixture(scope="session")
 def weft_bin() -> Path:
     """The `weft` program."""
     return built_program("weft")
-
-
-def built_program(name: str) -> Path:
-    """A program of the build, or a visible skip."""
-    path = build_dir() / "bin" / name
-    if not path.is_file():
-        pytest.skip(f"{path} is not built")
-    os.environ.setdefault("WEFT_BIN", str(build_dir() / "bin" / "weft"))
-    return path
 
 
 def _exporter_state() -> str:
@@ -40,66 +24,6 @@ def _exporter_state() -> str:
     for source in sorted([*(ROOT / "python" / "weft").rglob("*.py"), Path(__file__)]):
         digest.update(source.read_bytes())
     return digest.hexdigest()[:16]
-
-
-def tiny_config(architecture: str):
-    """A Transformers config of two layers whose greedy text visits many tokens."""
-    import transformers
-
-    common = {
-        "vocab_size": 512,
-        "hidden_size": 64,
-        "intermediate_size": 128,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 4,
-        "num_key_value_heads": 2,
-        "max_position_embeddings": 1024,
-        "initializer_range": 0.2,
-        "bos_token_id": 0,
-        "eos_token_id": 1,
-        "pad_token_id": 2,
-    }
-    if architecture == "llama":
-        return transformers.LlamaConfig(**common, tie_word_embeddings=False)
-    if architecture == "qwen2":
-        return transformers.Qwen2Config(**common, tie_word_embeddings=True)
-    if architecture == "gemma":
-        return transformers.GemmaConfig(**common | {"num_key_value_heads": 1}, head_dim=32)
-    raise ValueError(architecture)
-
-
-def tiny_model(architecture: str):
-    """The Transformers model of tiny_config(), the same weights each time."""
-    import torch
-    import transformers
-
-    torch.manual_seed(1)
-    return transformers.AutoModelForCausalLM.from_config(tiny_config(architecture), dtype=torch.float32).eval()
-
-
-def tiny_tokenizer():
-    """A byte-level BPE tokenizer of 512 tokens with a ChatML template, trained on a few lines."""
-    import tokenizers
-    import transformers
-
-    tokenizer = tokenizers.Tokenizer(tokenizers.models.BPE())
-    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = tokenizers.decoders.ByteLevel()
-    trainer = tokenizers.trainers.BpeTrainer(
-        vocab_size=512,
-        special_tokens=["<|endoftext|>", "<|im_end|>", "<pad>", "<|im_start|>"],
-        initial_alphabet=tokenizers.pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )
-    tokenizer.train_from_iterator(["the quick brown fox jumps over the lazy dog", "system user assistant", "hello world"] * 20, trainer)
-    fast = transformers.PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, bos_token="<|endoftext|>", eos_token="<|im_end|>", pad_token="<pad>"
-    )
-    fast.chat_template = (
-        "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n' }}"
-        "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
-    )
-    return fast
 
 
 @pytest.fixture(scope="session")
@@ -142,8 +66,6 @@ def exported(checkpoint):
 @pytest.fixture(scope="session")
 def default_model(weft_bin):
     """default_model(backend) -> the exported default model, made and kept in the user's cache folder as `weft chat` does."""
-    import subprocess
-
     def make(backend: str) -> Path:
         made = subprocess.run(
             [weft_bin, "inspect", "--backend", backend], capture_output=True, text=True, check=False, env={**os.environ, "WEFT_PYTHON": sys.executable}

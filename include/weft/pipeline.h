@@ -29,7 +29,7 @@ namespace weft {
 struct PipelineParts {
   std::shared_ptr<Runner> runner;                  ///< Required.
   std::shared_ptr<const Tokenizer> tokenizer;      ///< Required.
-  std::shared_ptr<Sampler> sampler = {};           ///< The user's own; else made from GenerationOptions::sampling.
+  std::shared_ptr<Sampler> sampler = {};           ///< The user's own, reset by each call; else made from its options.
   std::optional<ChatTemplate> chat_template = {};  ///< Required by ChatPipeline.
   std::vector<Token> stop_tokens = {};             ///< Any of these ends an answer (EOS and its like).
   std::optional<Token> bos_token = {};             ///< Put before a plain completion's text, where set.
@@ -46,7 +46,8 @@ concept ModelLike = requires(const M& model) {
   model.defaults.add_bos;
 };
 
-/// The parts of a loaded model, to exchange some of them.
+/// The parts of a loaded model, to exchange some of them. How its makers advise to sample is in
+/// model.defaults.sampling, for GenerationOptions.
 template <ModelLike M>
 [[nodiscard]] PipelineParts parts_of(const M& model) {
   return {.runner = model.runner,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,13 @@ def weft(weft_bin: Path, fake_plugins: Path, tmp_path: Path) -> Weft:
         if name in os.environ:
             env[name] = os.environ[name]
     return Weft(weft_bin, env)
+
+
+@pytest.fixture
+def lone_weft(weft: Weft, tmp_path: Path) -> Weft:
+    """A copy of the program with the fake backend alone, whatever was built beside the original."""
+    (tmp_path / "bin").mkdir()
+    return Weft(Path(shutil.copy(weft.program, tmp_path / "bin/weft")), weft.env)
 
 
 @pytest.fixture

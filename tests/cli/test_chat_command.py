@@ -5,6 +5,7 @@ import os
 import pty
 import re
 import select
+import signal
 import subprocess
 import termios
 
@@ -175,6 +176,17 @@ def test_ctrl_c_drops_a_typed_line_and_leaves_an_empty_one(terminal, model):
     chat.expect("> ")
     chat.type("\x03")
     assert chat.wait() == 0
+
+
+def test_ctrl_c_ends_a_piped_chat_that_waits(weft, model):
+    running = weft.start("chat", model, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    running.stdin.write(b"Hello\nhalf a line")
+    running.stdin.flush()
+    assert running.stdout.readline() == b"Paris.\n"
+    running.send_signal(signal.SIGINT)
+    assert running.wait(timeout=30) == 0
+    running.stdin.close()
+    running.stdout.close()
 
 
 def test_generate_ends_a_terminals_line(terminal, model):

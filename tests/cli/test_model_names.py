@@ -1,5 +1,6 @@
 """MODEL on the command line: names, the cache folder, and the export of the default model."""
 
+import json
 import os
 import shutil
 import signal
@@ -37,8 +38,6 @@ if action != "nothing":
 @pytest.fixture
 def fake_python(weft, tmp_path):
     """Makes `weft` call FAKE_PYTHON; gives a function that tells how it was called."""
-    import json
-
     python = tmp_path / "fake-python"
     python.write_text(FAKE_PYTHON)
     python.chmod(python.stat().st_mode | stat.S_IXUSR)
@@ -46,18 +45,41 @@ def fake_python(weft, tmp_path):
     return lambda: json.loads((tmp_path / "log.json").read_text())
 
 
-def test_the_default_model_is_made_once(weft, fake_python, model, tmp_path):
-    expected = tmp_path / "cache/models/smollm2-135m-instruct.pte"
+@pytest.fixture
+def both_backends(weft, tmp_path):
+    """The fake backend under both names."""
+    fake = Path(weft.env["WEFT_PLUGIN_PATH"]) / "weft_executorch.so"
+    folder = tmp_path / "plugins"
+    folder.mkdir()
+    for name in ("executorch", "aoti"):
+        shutil.copy(fake, folder / f"weft_{name}.so")
+    weft.env["WEFT_PLUGIN_PATH"] = str(folder)
+
+
+def test_the_default_model_is_made_once(weft, fake_python, both_backends, model, tmp_path):
+    expected = tmp_path / "cache/models/smollm2-135m-instruct.pt2"
     weft.env["FAKE_EXPORT"] = str(model)
     first = weft("generate", "-p", "x")
     assert (first.code, first.out) == (0, "Paris.")
     assert "progress" in first.err and "on stdout" in first.err
     called = fake_python()
-    assert called["arguments"] == ["-m", "weft.export", "--default", "--backend", "executorch", "-o", str(expected)]
+    assert called["arguments"] == ["-m", "weft.export", "--default", "--backend", "aoti", "-o", str(expected)]
     assert Path(called["bin"]).name == "weft"
     (tmp_path / "log.json").unlink()
     for again in (weft("generate", "-p", "x"), weft("generate", "smollm2-135m-instruct", "-p", "x")):
         assert (again.code, again.out) == (0, "Paris.")
+    assert not (tmp_path / "log.json").exists()
+
+
+def test_a_build_of_one_backend_makes_the_default_model_for_it(lone_weft, fake_python, model, tmp_path):
+    lone_weft.env["FAKE_EXPORT"] = str(model)
+    assert lone_weft("generate", "-p", "x").out == "Paris."
+    assert (tmp_path / "cache/models/smollm2-135m-instruct.pte").exists()
+
+
+def test_what_is_already_there_is_taken(weft, fake_python, both_backends, make_model, tmp_path):
+    make_model(name="cache/models/smollm2-135m-instruct.pte")
+    assert weft("generate", "-p", "x").out == "Paris."
     assert not (tmp_path / "log.json").exists()
 
 
@@ -69,12 +91,12 @@ def test_the_package_of_the_source_tree_is_found(weft, fake_python):
         assert (Path(path[0]) / "weft/export").is_dir()
 
 
-def test_the_other_backends_export_is_another_file(weft, fake_python, tmp_path):
+@pytest.mark.parametrize(("backend", "ending"), [("executorch", ".pte"), ("aoti", ".pt2")])
+def test_each_backend_has_an_export_of_its_own(weft, fake_python, both_backends, backend, ending):
     weft.env["FAKE_EXPORT"] = "nothing"
-    shutil.copyfile(Path(weft.env["WEFT_PLUGIN_PATH"]) / "weft_executorch.so", tmp_path / "weft_aoti.so")
-    done = weft("generate", "-p", "x", "--backend", "aoti", env={"WEFT_PLUGIN_PATH": str(tmp_path)})
-    assert fake_python()["arguments"][2:5] == ["--default", "--backend", "aoti"]
-    assert fake_python()["arguments"][-1].endswith("smollm2-135m-instruct.pt2")
+    done = weft("generate", "-p", "x", "--backend", backend)
+    assert fake_python()["arguments"][2:5] == ["--default", "--backend", backend]
+    assert fake_python()["arguments"][-1].endswith(f"smollm2-135m-instruct{ending}")
     assert done.code == 1 and "wrote no file" in done.err
 
 
@@ -85,11 +107,10 @@ def test_a_failed_export_is_told(weft, fake_python):
     assert "the export ended with code 7" in done.err
 
 
-def test_no_backend_is_told_before_the_export(weft, fake_python, tmp_path):
-    done = weft("generate", "-p", "x", "--backend", "aoti")
-    if "isn't in any of" not in done.err:
-        pytest.skip("the aoti backend is built beside the program")
+def test_no_backend_is_told_before_the_export(lone_weft, fake_python, tmp_path):
+    done = lone_weft("generate", "-p", "x", "--backend", "aoti")
     assert done.code == 1
+    assert "weft_aoti.so isn't in any of" in done.err
     assert not (tmp_path / "log.json").exists()
 
 
@@ -135,13 +156,13 @@ def test_no_home_is_told(weft, fake_python):
 
 
 @pytest.mark.parametrize(("variable", "folder"), [("XDG_CACHE_HOME", "xdg/weft"), ("HOME", "home/.cache/weft")])
-def test_the_cache_folder_follows_xdg(weft, fake_python, model, tmp_path, variable, folder):
+def test_the_cache_folder_follows_xdg(weft, fake_python, both_backends, model, tmp_path, variable, folder):
     weft.env["FAKE_EXPORT"] = str(model)
     del weft.env["WEFT_CACHE"]
     if variable == "XDG_CACHE_HOME":
         weft.env[variable] = str(tmp_path / "xdg")
     assert weft("generate", "-p", "x").code == 0
-    assert (tmp_path / folder / "models/smollm2-135m-instruct.pte").exists()
+    assert (tmp_path / folder / "models/smollm2-135m-instruct.pt2").exists()
 
 
 def test_a_name_is_a_file_of_the_cache_folder(weft, make_model):

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, build_dir, built_program
+from built import ROOT, build_dir, built_program
 
 HERE = Path(__file__).parent
 SDK_LIBRARIES = {"executorch": "libexecutorch", "aoti": "libtorch"}

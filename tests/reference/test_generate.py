@@ -8,6 +8,7 @@ import warnings
 
 import pytest
 import torch
+from tiny_models import tiny_model, tiny_tokenizer
 
 PROMPTS = [
     "What is the capital of France?",
@@ -69,8 +70,6 @@ def assert_same_tokens(model, prompt_ids, tokens, expected):
 @pytest.mark.parametrize("architecture", ["llama", "qwen2", "gemma"])
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_tiny_model(weft_bin, exported, architecture, backend):
-    from conftest import tiny_model, tiny_tokenizer
-
     path, model, tokenizer = exported(architecture, backend), tiny_model(architecture), tiny_tokenizer()
     seen = set()
     for prompt in PROMPTS:

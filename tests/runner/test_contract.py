@@ -3,7 +3,7 @@
 import subprocess
 
 import pytest
-from conftest import built_program
+from built import built_program
 
 CASES = [
     ("llama", "executorch", True),

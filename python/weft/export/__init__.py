@@ -9,6 +9,7 @@ Before the call returns, the file has been run, and its logits held against the 
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import importlib.metadata
 import json
@@ -90,6 +91,8 @@ def export(
     shape = ProgramShape(max_context=context, vocab_size=_vocab_size(loaded))
     if quantize is None:
         quantize = "keep" if passes and loaded.stored else "none"
+    if quantize != "none" and not isinstance(source, str | os.PathLike):  # the caller's own model stays as it is
+        loaded = dataclasses.replace(loaded, model=copy.deepcopy(loaded.model))
     weights = choose_weights(loaded.model, quantize, loaded.stored)
     # The eager logits of what the file will hold, while the model still has its plain modules.
     reference = checking.eager_logits(loaded.model) if check else None

@@ -1,0 +1,159 @@
+"""The one flow from a checkpoint to a file: equal on both backends, in every quantisation, and nothing half-written."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from built import ROOT
+from tiny_models import tiny_model, tiny_tokenizer
+
+from weft import Error
+from weft.export import check, export, quantize
+
+BACKENDS = ["executorch", "aoti"]
+
+
+def logits_of(path, vocab_size=512):
+    ids = list(range(3, 43))
+    return check.file_logits(path, [ids[:17], ids[17:39], ids[39:]], vocab_size)
+
+
+@torch.no_grad()
+def eager_logits(model):
+    return model(torch.tensor([list(range(3, 43))]), use_cache=False).logits[0].numpy()
+
+
+def assert_close(actual, expected, relative=1e-5):
+    assert np.abs(actual - expected).max() <= relative * np.abs(expected).max()
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("architecture", ["llama", "qwen2", "gemma"])
+def test_logits_are_the_eager_models(weft_bin, exported, architecture, backend):
+    assert_close(logits_of(exported(architecture, backend)), eager_logits(tiny_model(architecture)))
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_cache_in_the_graph_gives_the_same_logits(weft_bin, exported, backend):
+    assert_close(logits_of(exported("llama", backend, passes=False)), eager_logits(tiny_model("llama")))
+
+
+@pytest.mark.parametrize("method", ["int8", "int4"])
+def test_quantised_logits_are_those_of_the_dequantised_weights(weft_bin, tmp_path, method):
+    """On AOTInductor; the operators are the same function on both backends (runner_contract has ExecuTorch's side)."""
+    path = tmp_path / "model.pt2"
+    model = tiny_model("llama")
+    export((model, tiny_tokenizer()), path, quantize=method)
+    assert json.loads(asset(weft_bin, path))["quantization"] == method
+    expected = tiny_model("llama")
+    weights = quantize.choose_weights(expected, method, {})
+    assert len(weights) == 2 * 7 + 2
+    assert_close(logits_of(path), eager_logits(expected))
+    # The caller's own model is as it was.
+    assert_close(eager_logits(model), eager_logits(tiny_model("llama")), relative=0)
+
+
+def asset(weft_bin, path):
+    done = subprocess.run([weft_bin, "inspect", path, "--json"], capture_output=True, text=True, check=True)
+    return json.dumps(json.loads(done.stdout))
+
+
+@pytest.mark.parametrize("kind", ["Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0"])
+def test_gguf_blocks_are_read_as_the_gguf_package_reads_them(kind):
+    import gguf
+
+    number = gguf.GGMLQuantizationType[kind]
+    values = np.random.default_rng(0).normal(size=(5, 96)).astype(np.float32)
+    blocks = gguf.quants.quantize(values, number)
+    weight = quantize.from_gguf(kind, blocks)
+    np.testing.assert_allclose(weight.dequantize(), gguf.quants.dequantize(blocks, number), rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("bits", [4, 8])
+@pytest.mark.parametrize("rows", [1, 16, 37])
+def test_packed_layout_is_what_the_header_says(bits, rows):
+    """Unpacks by the words of include/weft/kernels/quantized_linear.h."""
+    weight = quantize.round_to_nearest(np.random.default_rng(1).normal(size=(rows, 64)).astype(np.float32), bits)
+    packed = weight.pack().numpy()
+    fields = 1 + (weight.minimum is not None)
+    group_bytes = 16 * (2 * fields + 4 * bits)
+    values = np.zeros((rows, 64), np.float32)
+    for row in range(rows):
+        for group in range(2):
+            at = ((row // 16) * 2 + group) * group_bytes
+            halves = packed[at : at + 32 * fields].view(np.float16)
+            words = packed[at + 32 * fields : at + group_bytes].view(np.uint32).reshape(bits, 16)
+            for column in range(32):
+                code = int(words[column * bits // 32, row % 16]) >> (column * bits % 32) & ((1 << bits) - 1)
+                code = code - 256 if bits == 8 and code > 127 else code
+                minimum = float(halves[16 + row % 16]) if fields == 2 else 0.0
+                values[row, group * 32 + column] = code * float(halves[row % 16]) + minimum
+    np.testing.assert_allclose(values, weight.dequantize(), rtol=1e-6, atol=1e-6)
+
+
+def test_rounding_to_nearest_stays_within_half_a_step():
+    values = np.random.default_rng(2).normal(size=(20, 64)).astype(np.float32)
+    for bits, steps in ((8, 254), (4, 15)):
+        groups = values.reshape(20, 2, 32)
+        spread = 2 * np.abs(groups).max(-1) if bits == 8 else groups.max(-1) - groups.min(-1)
+        error = np.abs(quantize.round_to_nearest(values, bits).dequantize() - values).reshape(20, 2, 32).max(-1)
+        assert (error <= spread / steps * 0.51 + 2e-3 * np.abs(groups).max(-1)).all()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"out": "model.onnx"}, "ends in neither .pte nor .pt2"),
+        ({"dtype": "float8"}, "'float8' is not supported"),
+        ({"quantize": "int3"}, "'int3' is not supported"),
+        ({"max_context": 3}, "3 is not from 8"),
+        ({"max_context": 5000}, "made for 1024"),
+        ({"quantize": "keep"}, "no weights in groups of 32 to keep"),
+        ({"quantize": "int4", "passes": False}, "needs weft's own operators"),
+    ],
+)
+def test_wrong_arguments_are_named_and_leave_nothing(tmp_path, arguments, words):
+    out = tmp_path / arguments.pop("out", "model.pt2")
+    with pytest.raises(Error) as raised:
+        export((tiny_model("llama"), tiny_tokenizer()), out, **arguments)
+    assert words in str(raised.value) and raised.value.fix
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_differs_is_an_error_and_is_not_kept(weft_bin, tmp_path, monkeypatch):
+    """The check is real: a reference that is off by a little more than rounding fails the export."""
+    truth = check.eager_logits
+    monkeypatch.setattr(check, "eager_logits", lambda model: truth(model) * np.float32(1.01))
+    with pytest.raises(Error, match="differ from the eager model's"):
+        export((tiny_model("llama"), tiny_tokenizer()), tmp_path / "model.pt2")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_full_disk_during_export_is_told_and_leaves_nothing(tmp_path):
+    """With a limit on file sizes that the lowered file runs into, as on a full disk."""
+    script = (
+        "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
+        f"sys.path[:0] = [{str(ROOT / 'python')!r}, {str(ROOT / 'tests')!r}];"
+        "from tiny_models import tiny_model, tiny_tokenizer; from weft.export import export; from weft.export import executorch;"
+        "lower = executorch.lower\n"
+        "def limited(*args):\n"
+        "    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000)); lower(*args)\n"
+        "executorch.lower = limited\n"
+        f"export((tiny_model('llama'), tiny_tokenizer()), {str(tmp_path / 'model.pte')!r}, check=False)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, env=dict(os.environ))
+    assert done.returncode != 0
+    assert "weft.errors.Error" in done.stderr and "fix: " in done.stderr, done.stderr[-2000:]
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_half_precision_exports(weft_bin, tmp_path, dtype):
+    path = tmp_path / "model.pt2"
+    result = export((tiny_model("llama"), tiny_tokenizer()), path, dtype=dtype)
+    assert result.metadata["dtype"] == dtype and path.is_file()
+
