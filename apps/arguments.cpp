@@ -334,6 +334,7 @@ class Parser {
         ->type_name("FILE")
         ->required();
     app.add_option("-o,--output", logits_.output_file, "The file to write")->type_name("FILE")->required();
+    app.add_flag("--float-activations", logits_.float_activations, "Don't round the inputs of quantised linears");
     add_threads(app, logits_.model);
     add_backend(app, logits_.model);
   }

@@ -88,6 +88,7 @@ struct BenchCommand {
 struct LogitsCommand {
   ModelChoice model;
   std::filesystem::path tokens_file, output_file;
+  bool float_activations = false;
 };
 
 using Command = std::variant<ChatCommand, GenerateCommand, ExportCommand, InspectCommand, TokenizeCommand,

@@ -25,6 +25,7 @@ const char* check(const AttentionArguments& a, const ForwardScope* scope) {
     return "weft::attention: query and key heads differ in size, or a size is 0";
   }
   if (!a.sinks.empty() && a.sinks.size() != a.query.heads) return "weft::attention: there isn't one sink for each head";
+  if (a.rotary_cos != nullptr && (a.rotary_sin == nullptr || a.key.size % 2 != 0)) return "weft::attention: an odd head size can't be turned";
   if (a.layer < 0) return "weft::attention: negative layer";
   const KvLayerShape shape{static_cast<std::uint32_t>(a.key.heads), static_cast<std::uint32_t>(a.key.size),
                            static_cast<std::uint32_t>(a.value.size)};
@@ -47,18 +48,34 @@ const char* check(const AttentionArguments& a, const ForwardScope* scope) {
   return row == tokens ? nullptr : "weft::attention: the call's sequences don't cover its tokens";
 }
 
+// A head's query or key of a token, turned by its position if that is asked for.
+inline void turn(const AttentionArguments& a, const float* x, std::size_t token, float* out) {
+  const std::size_t size = a.key.size, half = size / 2;
+  if (a.rotary_cos == nullptr) {
+    std::copy_n(x, size, out);
+    return;
+  }
+  const float *cos = a.rotary_cos + token * size, *sin = a.rotary_sin + token * size;
+  for (std::size_t d = 0; d < half; ++d) {
+    out[d] = x[d] * cos[d] - x[d + half] * sin[d];
+    out[d + half] = x[d + half] * cos[d + half] + x[d] * sin[d + half];
+  }
+}
+
 // Puts one sequence's new keys and values, token rows [first, first + n) of the batch, behind its kept rows.
 void append(const AttentionArguments& a, KvCache& cache, std::size_t first, std::size_t n) {
   const auto layer = static_cast<std::size_t>(a.layer);
   cache.prepare_rows(layer, cache.size(), cache.size() + n);
+  thread_local std::vector<float> turned;
+  turned.resize(a.key.size);
   for (std::size_t i = 0; i < n; ++i) {
     const std::size_t row = cache.size() + i;
     KvBlock& block = cache.block(layer, row / kBlockRows);
     const std::size_t in_block = row % kBlockRows;
     for (std::size_t head = 0; head < a.key.heads; ++head) {
-      const float* key = a.key.data + head * a.key.head_stride + (first + i) * a.key.token_stride;
+      turn(a, a.key.data + head * a.key.head_stride + (first + i) * a.key.token_stride, first + i, turned.data());
       float* tile = block.keys(head) + in_block / kLanes * kLanes * a.key.size + in_block % kLanes;
-      for (std::size_t d = 0; d < a.key.size; ++d) tile[d * kLanes] = key[d];
+      for (std::size_t d = 0; d < a.key.size; ++d) tile[d * kLanes] = turned[d];
       const float* value = a.value.data + head * a.value.head_stride + (first + i) * a.value.token_stride;
       std::copy_n(value, a.value.size, block.values(head) + in_block * block.value_stride());
     }
@@ -72,8 +89,8 @@ struct Unit {
 
 }  // namespace
 
-ForwardScope::ForwardScope(std::span<const Sequence> sequences, const ParallelFor& parallel_for)
-    : sequences_(sequences), parallel_for_(&parallel_for), outer_(innermost) {
+ForwardScope::ForwardScope(std::span<const Sequence> sequences, const ParallelFor& parallel_for, bool float_activations)
+    : sequences_(sequences), parallel_for_(&parallel_for), float_activations_(float_activations), outer_(innermost) {
   static std::atomic<std::int64_t> next{1};
   handle_ = next.fetch_add(1, std::memory_order_relaxed);
   innermost = this;
@@ -87,6 +104,8 @@ const ParallelFor& ForwardScope::current_parallel_for() noexcept {
   };
   return innermost != nullptr ? innermost->parallel_for() : serial;
 }
+
+bool ForwardScope::current_float_activations() noexcept { return innermost != nullptr && innermost->float_activations_; }
 
 const ForwardScope* ForwardScope::find(std::int64_t handle) noexcept {
   const ForwardScope* scope = innermost;
@@ -142,7 +161,8 @@ const char* attention(const AttentionArguments& a) {
         const std::size_t batch_row = sequence_starts[unit.sequence] + token;
         float* query = scratch.data() + r * (a.query.size + value_stride);
         const float* source = a.query.data + head * a.query.head_stride + batch_row * a.query.token_stride;
-        for (std::size_t d = 0; d < a.query.size; ++d) query[d] = source[d] * a.scale;
+        turn(a, source, batch_row, query);
+        for (std::size_t d = 0; d < a.query.size; ++d) query[d] *= a.scale;
         rows.query[r] = query;
         rows.sums[r] = query + a.query.size;
         std::fill_n(rows.sums[r], value_stride, 0.0f);

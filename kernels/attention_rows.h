@@ -7,6 +7,7 @@
 #include <cmath>
 #include <limits>
 
+#include "kernels/exponential.h"
 #include "kernels/vector.h"
 
 namespace weft::kernels::WEFT_VARIANT {
@@ -14,31 +15,6 @@ namespace {
 
 constexpr std::size_t kTiles = kSpan / kLanes;
 constexpr float kNegativeInfinity = -std::numeric_limits<float>::infinity();
-
-// exp for x <= 0, as in Cephes (Moshier): 2^n times a polynomial of degree 6 on [-ln2/2, ln2/2]; within 2 ulp.
-// Below -87.3 the result is 0: what softmax would lose in rounding anyway.
-inline Vector exp_nonpositive(Vector x) {
-  const Integers underflow = x < -87.3f;
-  x = underflow ? broadcast(0.0f) : x;
-  // Adding and taking away 1.5 * 2^23 rounds to the nearest integer; its low bits are that integer.
-  const Vector shifted = x * 1.44269504f + 12582912.0f;
-  const Vector n = shifted - 12582912.0f;
-  const Vector r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
-  Vector p = broadcast(1.9875691500e-4f);
-  p = p * r + 1.3981999507e-3f;
-  p = p * r + 8.3334519073e-3f;
-  p = p * r + 4.1665795894e-2f;
-  p = p * r + 1.6666665459e-1f;
-  p = p * r + 5.0000001201e-1f;
-  p = p * r * r + r + 1.0f;
-  Integers exponent;
-  std::memcpy(&exponent, &shifted, sizeof exponent);
-  exponent = (exponent + 127) << 23;  // the shift drops the bits of 1.5 * 2^23
-  Vector power;
-  std::memcpy(&power, &exponent, sizeof power);
-  const Vector result = p * power;
-  return underflow ? broadcast(0.0f) : result;
-}
 
 // scores[r][0..kSpan) = query[r] . keys; two tiles at a time keep 2 * R sums in flight.
 template <int R>
@@ -119,10 +95,9 @@ void attend(const AttentionRows& rows) {
       Vector largest = load(scores[r]);
       for (std::size_t t = 1; t < kTiles; ++t) {
         const Vector v = load(&scores[r][t * kLanes]);
-        largest = v > largest ? v : largest;
+        largest = larger(largest, v);
       }
-      float top = maximum[r];
-      for (std::size_t i = 0; i < kLanes; ++i) top = std::max(top, largest[i]);
+      const float top = std::max(maximum[r], largest_lane(largest));
       if (top > maximum[r]) {
         factor[r] = maximum[r] == kNegativeInfinity ? 0.0f : std::exp(maximum[r] - top);
         maximum[r] = top;

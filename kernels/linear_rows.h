@@ -36,7 +36,8 @@ inline void linear_tile(const LinearRows& rows, std::size_t row, std::size_t fea
 
 template <int R>
 inline void linear_features(const LinearRows& rows, std::size_t row, std::size_t begin, std::size_t end) {
-  constexpr int kFeatures = R == 1 ? 8 : 4;
+  // R * kFeatures vectors of sums fit the registers.
+  constexpr int kFeatures = kRegisters == 1 ? (R == 1 ? 8 : 4) : kRegisters == 2 ? (R == 1 ? 4 : R == 4 ? 1 : 2) : (R == 1 ? 4 : 1);
   std::size_t feature = begin;
   for (; feature + kFeatures <= end; feature += kFeatures) linear_tile<R, kFeatures>(rows, row, feature);
   for (; feature < end; ++feature) linear_tile<R, 1>(rows, row, feature);

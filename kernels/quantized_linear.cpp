@@ -29,19 +29,86 @@ void sum_groups(const float* input, std::size_t m, std::size_t columns, std::vec
   }
 }
 
+// Calls body for ranges of [0, rows), on the threads only where there is work for them.
+void for_rows(std::size_t rows, std::size_t columns, const ParallelFor& parallel_for,
+              const std::function<void(std::size_t, std::size_t)>& body) {
+  constexpr std::size_t kWorth = 16384;  // values: about 5 microseconds
+  if (rows * columns < kWorth) return body(0, rows);
+  parallel_for(rows, body);
+}
+
+// The input as the inner loops read it. Kept by each thread between the calls of a token loop.
+struct Prepared {
+  std::vector<float> normed, scales, sums;
+  std::vector<std::int8_t> codes;
+  std::vector<std::int32_t> code_sums;
+};
+
 }  // namespace
 
-void quantized_linear(const float* input, std::size_t m, const QuantizedMatrix& weight, const float* bias, float* out,
-                      const ParallelFor& parallel_for) {
-  thread_local std::vector<float> sums;  // keeps its memory between the calls of a token loop
-  if (weight.has_minimum) sum_groups(input, m, weight.columns, sums);
-  const QuantizedRows rows{input, sums.data(), weight, bias, out, m};
-  const std::size_t tiles = (weight.rows + kTileRows - 1) / kTileRows;
+const char* quantized_linear(const QuantizedLinearArguments& a, const ParallelFor& parallel_for) {
+  const std::size_t columns = a.weight.columns, groups = columns / kGroup;
+  const bool gated = a.gate != Gate::kNone;
+  if (a.weight.bytes() == 0) return "weft::quantized_linear: the layout has no matrix of this shape";
+  if (gated && a.weight.rows % (2 * kTileRows) != 0) return "weft::quantized_linear: a gate's features are no multiple of 16";
+  if (gated && a.residual != nullptr) return "weft::quantized_linear: a gate leaves no room for a residual";
+
+  thread_local Prepared prepared;
+  const float* input = a.input;
+  if (a.norm_weight != nullptr) {
+    prepared.normed.resize(a.rows * columns);
+    const NormRows norm{a.input, a.norm_weight, a.norm_epsilon, columns, prepared.normed.data()};
+    for_rows(a.rows, columns, parallel_for, [&](std::size_t begin, std::size_t end) { variant().norm_rows(norm, begin, end); });
+    input = prepared.normed.data();
+  }
+  const std::size_t features = gated ? a.weight.rows / 2 : a.weight.rows;
+  const QuantizedOutput output{a.weight, a.bias, a.residual, a.out, features, 0, a.rows};
+  QuantizedRows exact{output, input, nullptr};
+  Int8Rows rounded{output, nullptr, nullptr, nullptr, nullptr};
+  const bool int8 = a.activations == Activations::kInt8;
+  if (int8) {
+    prepared.codes.resize(a.rows * columns);
+    prepared.scales.resize(a.rows * groups);
+    prepared.sums.resize(a.rows * groups);
+    prepared.code_sums.resize(a.rows * groups);
+    const RoundedRows rounding{input, columns, prepared.codes.data(), prepared.scales.data(), prepared.sums.data(),
+                               prepared.code_sums.data()};
+    for_rows(a.rows, columns, parallel_for, [&](std::size_t begin, std::size_t end) { variant().round_rows(rounding, begin, end); });
+    rounded.codes = prepared.codes.data();
+    rounded.scales = prepared.scales.data();
+    rounded.sums = prepared.sums.data();
+    rounded.code_sums = prepared.code_sums.data();
+  } else {
+    if (a.weight.has_minimum) sum_groups(input, a.rows, columns, prepared.sums);
+    exact.group_sums = prepared.sums.data();
+  }
+  const auto multiply = [&](std::size_t begin, std::size_t end, float* out, std::size_t stride, std::size_t first) {
+    const auto run = [&](auto rows, auto* inner_loop) {
+      rows.out = out;
+      rows.out_stride = stride;
+      rows.out_first = first;
+      inner_loop(rows, begin, end);
+    };
+    if (int8) run(rounded, variant().int8_rows);
+    else run(exact, variant().quantized_rows);
+  };
+
   // Pieces small enough to share evenly, large enough to read ahead.
   constexpr std::size_t kPiece = 4;
-  parallel_for((tiles + kPiece - 1) / kPiece, [&](std::size_t begin, std::size_t end) {
-    variant().quantized_rows(rows, begin * kPiece, std::min(end * kPiece, tiles));
+  const std::size_t tiles = (features + kTileRows - 1) / kTileRows;
+  parallel_for((tiles + kPiece - 1) / kPiece, [&](std::size_t first_piece, std::size_t last_piece) {
+    const std::size_t begin = first_piece * kPiece, end = std::min(last_piece * kPiece, tiles);
+    if (!gated) return multiply(begin, end, a.out, features, 0);
+    thread_local std::vector<float> up;
+    up.resize(a.rows * kPiece * kTileRows);
+    for (std::size_t at = begin; at < end; at += kPiece) {
+      const std::size_t to = std::min(end, at + kPiece), first = at * kTileRows;
+      multiply(at, to, a.out, features, 0);
+      multiply(at + tiles, to + tiles, up.data(), kPiece * kTileRows, features + first);
+      variant().gate_rows({a.out + first, up.data(), features, kPiece * kTileRows, a.rows, (to - at) * kTileRows, a.gate});
+    }
   });
+  return nullptr;
 }
 
 bool quantized_embedding(std::span<const std::int64_t> ids, const QuantizedMatrix& weight, float* out) {
@@ -57,10 +124,9 @@ bool quantized_embedding(std::span<const std::int64_t> ids, const QuantizedMatri
       const float minimum = weight.has_minimum ? half_to_float(group + 2 * (kTileRows + lane)) : 0.0f;
       const std::uint8_t* words = group + kTileRows * (weight.has_minimum ? 4 : 2);
       for (std::size_t i = 0; i < kGroup; ++i) {
-        std::uint32_t word;
-        std::memcpy(&word, words + (i / in_word * kTileRows + lane) * sizeof word, sizeof word);
-        const std::uint32_t code = word >> (i % in_word * static_cast<std::size_t>(weight.bits));
-        const int q = weight.bits == 4 ? static_cast<int>(code & 15) : static_cast<std::int8_t>(code & 255);
+        const std::uint8_t byte = words[(i / in_word * kTileRows + lane) * 4 + i % 4];
+        int q = static_cast<std::int8_t>(byte);
+        if (weight.bits == 4) q = (i % in_word < 4 ? byte & 15 : byte >> 4) - (weight.has_minimum ? 0 : 8);
         *out++ = scale * static_cast<float>(q) + minimum;
       }
     }

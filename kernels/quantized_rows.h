@@ -10,40 +10,26 @@
 
 #include <algorithm>
 
+#include "kernels/tile_output.h"
 #include "kernels/vector.h"
 #include "weft/kernels/quantized_linear.h"
 
 namespace weft::kernels::WEFT_VARIANT {
 namespace {
 
-// Bits of 16 f16 (no infinities or NaN among scales) to f32: the exponent moves over by a multiplication, which also
-// gets subnormal numbers right.
-inline Vector half_to_float(const std::uint8_t* bytes) {
-  using Halves = std::uint16_t __attribute__((vector_size(kLanes * 2), aligned(1)));
-  Halves halves;
-  std::memcpy(&halves, bytes, sizeof halves);
-  const Integers bits = __builtin_convertvector(halves, Integers);
-  const Integers magnitude = (bits & 0x7fff) << 13;
-  Vector value;
-  std::memcpy(&value, &magnitude, sizeof value);
-  value *= 0x1p112f;
-  Integers with_sign;
-  std::memcpy(&with_sign, &value, sizeof with_sign);
-  with_sign |= (bits & 0x8000) << 16;
-  std::memcpy(&value, &with_sign, sizeof value);
-  return value;
-}
-
 // The s-th weight of each lane's word.
-template <int Bits>
+template <int Bits, bool HasMinimum>
 inline Vector unpack(Integers word, int s) {
-  if constexpr (Bits == 8) return __builtin_convertvector((word << (24 - 8 * s)) >> 24, Vector);
+  if constexpr (Bits == 8) return to_float((word << (24 - 8 * s)) >> 24);
+  const int shift = s < 4 ? 8 * s : 8 * (s - 4) + 4;
 #if defined(__AVX512F__)
   // A table look-up reads the low four bits alone: one instruction for masking and converting.
-  const __m512i index = _mm512_srli_epi32((__m512i)word, static_cast<unsigned>(4 * s));
-  return (Vector)_mm512_permutexvar_ps(index, _mm512_setr_ps(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15));
+  const __m512i index = _mm512_srli_epi32((__m512i)word.part[0], static_cast<unsigned>(shift));
+  const __m512 table = HasMinimum ? _mm512_setr_ps(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)
+                                  : _mm512_setr_ps(-8, -7, -6, -5, -4, -3, -2, -1, 0, 1, 2, 3, 4, 5, 6, 7);
+  return {{(FloatRegister)_mm512_permutexvar_ps(index, table)}};
 #else
-  return __builtin_convertvector((word >> (4 * s)) & 15, Vector);
+  return to_float(((word >> shift) & 15) - (HasMinimum ? 0 : 8));
 #endif
 }
 
@@ -61,10 +47,9 @@ inline void quantized_tile(const QuantizedRows& rows, std::size_t row, std::size
     const std::uint8_t* words = group + kTileRows * (HasMinimum ? 4 : 2);
     Vector part[R][kChains] = {};
     for (int v = 0; v < Bits; ++v) {
-      Integers word;
-      std::memcpy(&word, words + v * sizeof word, sizeof word);
+      const Integers word = load_integers(words + static_cast<std::size_t>(v) * sizeof(Integers));
       for (int s = 0; s < kInWord; ++s) {
-        const Vector q = unpack<Bits>(word, s);
+        const Vector q = unpack<Bits, HasMinimum>(word, s);
         const std::size_t column = g * kGroup + static_cast<std::size_t>(v * kInWord + s);
         for (int r = 0; r < R; ++r) part[r][s % kChains] += q * input[static_cast<std::size_t>(r) * rows.weight.columns + column];
       }
@@ -80,13 +65,10 @@ inline void quantized_tile(const QuantizedRows& rows, std::size_t row, std::size
     }
   }
 
-  const std::size_t first = tile * kTileRows;
-  const std::size_t n = std::min(kTileRows, rows.weight.rows - first);
   for (int r = 0; r < R; ++r) {
-    float* out = rows.out + (row + static_cast<std::size_t>(r)) * rows.weight.rows + first;
-    float result[kLanes];
+    float result[kTileRows];
     store(result, total[r]);
-    for (std::size_t i = 0; i < n; ++i) out[i] = result[i] + (rows.bias != nullptr ? rows.bias[first + i] : 0.0f);
+    write_tile(rows, row + static_cast<std::size_t>(r), tile, result);
   }
 }
 

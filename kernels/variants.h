@@ -1,9 +1,11 @@
 // The inner loops that are compiled once for each instruction set, and the choice among them at run time.
 //
-// kernels/variant_<set>.cpp includes kernels/*_rows.h inside of a namespace of its own.
+// kernels/variant_<set>.cpp includes kernels/variant.h, whose functions then stand in a namespace of its own.
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <vector>
 
 #include "weft/kernels/kv_cache.h"
 #include "weft/kernels/quantized_linear.h"
@@ -39,33 +41,87 @@ struct LinearRows {
   std::size_t m, n, k;
 };
 
-struct QuantizedRows {
-  const float* input;       // [M, K]
-  const float* group_sums;  // [M, K / kGroup]; only with minima
-  QuantizedMatrix weight;   // [N, K]
-  const float* bias;        // [N] or nullptr
-  float* out;               // [M, N]
+// What both ways of the quantised linear share.
+struct QuantizedOutput {
+  QuantizedMatrix weight;  // [N, K]
+  const float* bias;       // [N] or nullptr
+  const float* residual;   // as out, or nullptr
+  float* out;              // feature j of row i goes to out[i * out_stride + j - out_first]
+  std::size_t out_stride, out_first;
   std::size_t m;
 };
 
-// The ranges are of output features, and of tiles of them.
-#define WEFT_VARIANT_FUNCTIONS(name)                                                    \
-  namespace name {                                                                      \
-  void attention_rows(const AttentionRows& rows);                                       \
-  void linear_rows(const LinearRows& rows, std::size_t begin, std::size_t end);         \
-  void quantized_rows(const QuantizedRows& rows, std::size_t begin, std::size_t end);   \
-  }
-WEFT_VARIANT_FUNCTIONS(baseline)
-WEFT_VARIANT_FUNCTIONS(avx2)
-WEFT_VARIANT_FUNCTIONS(avx512)
-#undef WEFT_VARIANT_FUNCTIONS
+struct QuantizedRows : QuantizedOutput {
+  const float* input;       // [M, K]
+  const float* group_sums;  // [M, K / kGroup]; only with minima
+};
+
+struct Int8Rows : QuantizedOutput {
+  const std::int8_t* codes;       // [M, K], -127..127
+  const float* scales;            // [M, K / kGroup]
+  const float* sums;              // [M, K / kGroup]: scale times the sum of the group's codes
+  const std::int32_t* code_sums;  // [M, K / kGroup]
+};
+
+// Rounds input to what Int8Rows reads.
+struct RoundedRows {
+  const float* input;  // [M, K]
+  std::size_t columns;
+  std::int8_t* codes;
+  float *scales, *sums;
+  std::int32_t* code_sums;
+};
+
+struct NormRows {
+  const float* input;   // [M, K]
+  const float* weight;  // [K]
+  float epsilon;
+  std::size_t columns;
+  float* out;  // [M, K]
+};
+
+struct GateRows {
+  float* gate;      // [M, N] of stride gate_stride: becomes function(gate) * up
+  const float* up;  // [M, N] of stride up_stride
+  std::size_t gate_stride, up_stride, m, n;
+  Gate function;
+};
+
+// Every function of a variant. The ranges are of output features, of tiles of them, or of input rows.
+#define WEFT_VARIANT_FUNCTIONS(X)                                                \
+  X(attention_rows, (const AttentionRows&))                                      \
+  X(linear_rows, (const LinearRows&, std::size_t begin, std::size_t end))        \
+  X(quantized_rows, (const QuantizedRows&, std::size_t begin, std::size_t end))  \
+  X(int8_rows, (const Int8Rows&, std::size_t begin, std::size_t end))            \
+  X(round_rows, (const RoundedRows&, std::size_t begin, std::size_t end))        \
+  X(norm_rows, (const NormRows&, std::size_t begin, std::size_t end))            \
+  X(gate_rows, (const GateRows&))
 
 struct Variant {
   const char* name;
-  decltype(&baseline::attention_rows) attention_rows;
-  decltype(&baseline::linear_rows) linear_rows;
-  decltype(&baseline::quantized_rows) quantized_rows;
+#define WEFT_MEMBER(function, arguments) void (*function) arguments;
+  WEFT_VARIANT_FUNCTIONS(WEFT_MEMBER)
+#undef WEFT_MEMBER
 };
+
+#define WEFT_DECLARE_VARIANT_FUNCTION(function, arguments) void function arguments;
+#define WEFT_VARIANT_NAMESPACE(name)    \
+  namespace name {                      \
+  WEFT_VARIANT_FUNCTIONS(WEFT_DECLARE_VARIANT_FUNCTION)  \
+  extern const Variant variant;         \
+  }
+WEFT_VARIANT_NAMESPACE(baseline)
+#if defined(WEFT_KERNELS_X86)
+WEFT_VARIANT_NAMESPACE(avx2)
+WEFT_VARIANT_NAMESPACE(avx512)
+WEFT_VARIANT_NAMESPACE(avx512_vnni)
+#elif defined(WEFT_KERNELS_ARM64)
+WEFT_VARIANT_NAMESPACE(dotprod)
+#endif
+#undef WEFT_VARIANT_NAMESPACE
+
+/// Those that this processor runs, the best one first. The last is plain C++.
+[[nodiscard]] std::vector<const Variant*> runnable_variants();
 
 /// The best one that this processor runs.
 [[nodiscard]] const Variant& variant() noexcept;

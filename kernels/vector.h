@@ -1,5 +1,8 @@
-// The vector of kLanes f32 that the inner loops are written in: GCC's and Clang's vector types become
-// the widest registers that an instruction set has. Included by kernels/*_rows.h inside of a variant.
+// The vector of kLanes f32 that the inner loops are written in: as many of the instruction set's registers as that takes.
+// Included by kernels/*_rows.h inside of a variant.
+//
+// Registers are GCC's and Clang's vector types. A struct of several of them, and not one type of 64 bytes: what is wider than
+// the processor's registers those compilers keep in memory.
 #pragma once
 
 #include <cstdint>
@@ -10,16 +13,76 @@
 namespace weft::kernels::WEFT_VARIANT {
 namespace {
 
-using Vector = float __attribute__((vector_size(kLanes * sizeof(float)), aligned(4)));
-using Integers = std::int32_t __attribute__((vector_size(kLanes * sizeof(float)), aligned(4)));
+#if defined(__AVX512F__)
+constexpr std::size_t kRegisterBytes = 64;
+#elif defined(__AVX2__)
+constexpr std::size_t kRegisterBytes = 32;
+#else
+constexpr std::size_t kRegisterBytes = 16;
+#endif
+constexpr std::size_t kRegisters = kLanes * sizeof(float) / kRegisterBytes;
 
-inline Vector load(const float* p) {
-  Vector v;
+using FloatRegister = float __attribute__((vector_size(kRegisterBytes)));
+using IntegerRegister = std::int32_t __attribute__((vector_size(kRegisterBytes)));
+
+struct Vector {
+  FloatRegister part[kRegisters];
+};
+struct Integers {  // also masks: a lane's bits are all set where something is true
+  IntegerRegister part[kRegisters];
+};
+
+// result[i] = expression for each register i.
+#define WEFT_EACH(Type, expression)                                             \
+  Type result;                                                                  \
+  _Pragma("GCC unroll 4") for (std::size_t i = 0; i < kRegisters; ++i) {        \
+    result.part[i] = expression;                                                \
+  }                                                                             \
+  return result
+
+inline FloatRegister load_register(const void* p) {
+  FloatRegister v;
   std::memcpy(&v, p, sizeof v);
   return v;
 }
-inline void store(float* p, Vector v) { std::memcpy(p, &v, sizeof v); }
-inline Vector broadcast(float x) { return Vector{} + x; }
+inline Vector load(const float* p) { WEFT_EACH(Vector, load_register(p + i * kRegisterBytes / sizeof(float))); }
+inline Integers load_integers(const void* p) {
+  WEFT_EACH(Integers, reinterpret_cast<IntegerRegister>(load_register(static_cast<const char*>(p) + i * kRegisterBytes)));
+}
+inline void store(float* p, Vector v) {
+  for (std::size_t i = 0; i < kRegisters; ++i) std::memcpy(p + i * kRegisterBytes / sizeof(float), &v.part[i], kRegisterBytes);
+}
+inline Vector broadcast(float x) { WEFT_EACH(Vector, FloatRegister{} + x); }
+
+inline Vector operator+(Vector a, Vector b) { WEFT_EACH(Vector, a.part[i] + b.part[i]); }
+inline Vector operator-(Vector a, Vector b) { WEFT_EACH(Vector, a.part[i] - b.part[i]); }
+inline Vector operator*(Vector a, Vector b) { WEFT_EACH(Vector, a.part[i] * b.part[i]); }
+inline Vector operator/(Vector a, Vector b) { WEFT_EACH(Vector, a.part[i] / b.part[i]); }
+inline Vector operator+(Vector a, float b) { WEFT_EACH(Vector, a.part[i] + b); }
+inline Vector operator-(Vector a, float b) { WEFT_EACH(Vector, a.part[i] - b); }
+inline Vector operator*(Vector a, float b) { WEFT_EACH(Vector, a.part[i] * b); }
+inline Vector operator-(Vector a) { WEFT_EACH(Vector, -a.part[i]); }
+inline Vector& operator+=(Vector& a, Vector b) { return a = a + b; }
+inline Vector& operator*=(Vector& a, Vector b) { return a = a * b; }
+
+inline Integers operator<(Vector a, Vector b) { WEFT_EACH(Integers, a.part[i] < b.part[i]); }
+inline Integers operator<(Vector a, float b) { return a < broadcast(b); }
+inline Vector select(Integers mask, Vector where, Vector otherwise) {
+  WEFT_EACH(Vector, mask.part[i] ? where.part[i] : otherwise.part[i]);
+}
+inline Vector larger(Vector a, Vector b) { return select(a < b, b, a); }
+inline Vector absolute(Vector a) { return select(a < 0.0f, -a, a); }
+
+inline Integers operator+(Integers a, std::int32_t b) { WEFT_EACH(Integers, a.part[i] + b); }
+inline Integers operator-(Integers a, std::int32_t b) { WEFT_EACH(Integers, a.part[i] - b); }
+inline Integers operator&(Integers a, std::int32_t b) { WEFT_EACH(Integers, a.part[i] & b); }
+inline Integers operator|(Integers a, Integers b) { WEFT_EACH(Integers, a.part[i] | b.part[i]); }
+inline Integers operator<<(Integers a, int b) { WEFT_EACH(Integers, a.part[i] << b); }
+inline Integers operator>>(Integers a, int b) { WEFT_EACH(Integers, a.part[i] >> b); }
+inline Vector to_float(Integers a) { WEFT_EACH(Vector, __builtin_convertvector(a.part[i], FloatRegister)); }
+inline Vector bits_as_float(Integers a) { WEFT_EACH(Vector, reinterpret_cast<FloatRegister>(a.part[i])); }
+inline Integers bits_of(Vector a) { WEFT_EACH(Integers, reinterpret_cast<IntegerRegister>(a.part[i])); }
+#undef WEFT_EACH
 
 // By halves, so that it becomes a few shuffles.
 inline float sum(Vector v) {
@@ -29,6 +92,29 @@ inline float sum(Vector v) {
     for (std::size_t i = 0; i < half; ++i) part[i] += part[i + half];
   }
   return part[0];
+}
+
+inline float largest_lane(Vector v) {
+  float part[kLanes];
+  store(part, v);
+  for (std::size_t half = kLanes / 2; half > 0; half /= 2) {
+    for (std::size_t i = 0; i < half; ++i) part[i] = part[i] < part[i + half] ? part[i + half] : part[i];
+  }
+  return part[0];
+}
+
+// Bits of 16 f16 (no infinities or NaN among scales) to f32: the exponent moves over by a multiplication, which also
+// gets subnormal numbers right.
+inline Vector half_to_float(const std::uint8_t* bytes) {
+  using Halves = std::uint16_t __attribute__((vector_size(kRegisterBytes / 2)));
+  Integers bits;
+  for (std::size_t i = 0; i < kRegisters; ++i) {
+    Halves halves;
+    std::memcpy(&halves, bytes + i * sizeof halves, sizeof halves);
+    bits.part[i] = __builtin_convertvector(halves, IntegerRegister);
+  }
+  const Vector magnitude = bits_as_float((bits & 0x7fff) << 13) * 0x1p112f;
+  return bits_as_float(bits_of(magnitude) | (bits & 0x8000) << 16);
 }
 
 }  // namespace

@@ -30,16 +30,12 @@ at::Tensor with_contiguous_heads(const at::Tensor& tensor) {
   return tensor.dim() == 4 && tensor.stride(3) != 1 ? tensor.contiguous() : tensor;
 }
 
-at::Tensor attention(const at::Tensor& query_in, const at::Tensor& key_in, const at::Tensor& value_in, const at::Tensor& positions,
-                     const at::Tensor& context, int64_t layer, double scale, int64_t window, double softcap,
-                     const std::optional<at::Tensor>& sinks) {
-  const at::Tensor query = with_contiguous_heads(query_in), key = with_contiguous_heads(key_in),
-                   value = with_contiguous_heads(value_in);
+// What both attention operators do once they know where queries, keys and values lie.
+at::Tensor run_attention(kernels::AttentionArguments arguments, const at::Tensor& positions, const at::Tensor& context, int64_t layer,
+                         double scale, int64_t window, double softcap, const std::optional<at::Tensor>& sinks) {
   TORCH_CHECK(positions.scalar_type() == at::kLong && positions.dim() == 1 && positions.is_contiguous(),
               "weft::attention: positions is not i64 [tokens]");
   TORCH_CHECK(context.scalar_type() == at::kLong && context.numel() == 1, "weft::attention: context is not i64 [1]");
-  kernels::AttentionArguments arguments{
-      .query = heads_view(query, "query"), .key = heads_view(key, "key"), .value = heads_view(value, "value")};
   arguments.positions = {positions.const_data_ptr<int64_t>(), static_cast<std::size_t>(positions.numel())};
   arguments.context = context.const_data_ptr<int64_t>()[0];
   arguments.layer = layer;
@@ -50,11 +46,45 @@ at::Tensor attention(const at::Tensor& query_in, const at::Tensor& key_in, const
     TORCH_CHECK(sinks->scalar_type() == at::kFloat && sinks->is_contiguous(), "weft::attention: sinks is not f32");
     arguments.sinks = {sinks->const_data_ptr<float>(), static_cast<std::size_t>(sinks->numel())};
   }
-  at::Tensor out = at::empty({1, query.size(2), query.size(1), value.size(3)}, query.options());
+  at::Tensor out = at::empty({1, static_cast<int64_t>(arguments.query.tokens), static_cast<int64_t>(arguments.query.heads),
+                              static_cast<int64_t>(arguments.value.size)},
+                             at::TensorOptions().dtype(at::kFloat));
   arguments.out = out.mutable_data_ptr<float>();
   const char* problem = kernels::attention(arguments);
   TORCH_CHECK(problem == nullptr, problem);
   return out;
+}
+
+at::Tensor attention(const at::Tensor& query_in, const at::Tensor& key_in, const at::Tensor& value_in, const at::Tensor& positions,
+                     const at::Tensor& context, int64_t layer, double scale, int64_t window, double softcap,
+                     const std::optional<at::Tensor>& sinks) {
+  const at::Tensor query = with_contiguous_heads(query_in), key = with_contiguous_heads(key_in),
+                   value = with_contiguous_heads(value_in);
+  const kernels::AttentionArguments arguments{
+      .query = heads_view(query, "query"), .key = heads_view(key, "key"), .value = heads_view(value, "value")};
+  return run_attention(arguments, positions, context, layer, scale, window, softcap, sinks);
+}
+
+at::Tensor rotary_attention(const at::Tensor& states_in, const at::Tensor& cos_in, const at::Tensor& sin_in, const at::Tensor& positions,
+                            const at::Tensor& context, int64_t layer, int64_t heads, int64_t kv_heads, double scale, int64_t window,
+                            double softcap, const std::optional<at::Tensor>& sinks) {
+  const at::Tensor states = states_in.contiguous(), cos = cos_in.contiguous(), sin = sin_in.contiguous();
+  TORCH_CHECK(states.scalar_type() == at::kFloat && states.dim() == 3 && states.size(0) == 1 && heads > 0 && kv_heads > 0 &&
+                  states.size(2) % (heads + 2 * kv_heads) == 0,
+              "weft::rotary_attention: states is not f32 [1, tokens, (heads + 2 kv_heads) * size]");
+  const int64_t tokens = states.size(1), size = states.size(2) / (heads + 2 * kv_heads);
+  for (const at::Tensor* turn : {&cos, &sin}) {
+    TORCH_CHECK(turn->scalar_type() == at::kFloat && turn->numel() == tokens * size, "weft::rotary_attention: cos or sin is not f32 [tokens, size]");
+  }
+  const float* data = states.const_data_ptr<float>();
+  const auto view = [&](int64_t first, int64_t n) {
+    return kernels::HeadsView{data + first * size, static_cast<std::size_t>(n), static_cast<std::size_t>(tokens),
+                              static_cast<std::size_t>(size), static_cast<std::size_t>(size), static_cast<std::size_t>(states.size(2))};
+  };
+  kernels::AttentionArguments arguments{.query = view(0, heads), .key = view(heads, kv_heads), .value = view(heads + kv_heads, kv_heads)};
+  arguments.rotary_cos = cos.const_data_ptr<float>();
+  arguments.rotary_sin = sin.const_data_ptr<float>();
+  return run_attention(arguments, positions, context, layer, scale, window, softcap, sinks);
 }
 
 // Few rows: the shared kernel. Many: libtorch's matrix product, which is made for them.
@@ -85,19 +115,39 @@ kernels::QuantizedMatrix quantized_matrix(const at::Tensor& weight, int64_t rows
   return matrix;
 }
 
-at::Tensor quantized_linear(const at::Tensor& input, const at::Tensor& weight, const std::optional<at::Tensor>& bias, int64_t features,
-                            int64_t bits, bool minimum) {
+// The data of an optional f32 tensor of n values, or nullptr where there is none.
+const float* optional_floats(const std::optional<at::Tensor>& tensor, int64_t n, const char* name) {
+  if (!tensor.has_value()) return nullptr;
+  TORCH_CHECK(tensor->scalar_type() == at::kFloat && tensor->is_contiguous() && tensor->numel() == n, "weft::quantized_linear: the ", name,
+              " is not f32 of ", n, " values");
+  return tensor->const_data_ptr<float>();
+}
+
+at::Tensor quantized_linear(const at::Tensor& input, const at::Tensor& weight, const std::optional<at::Tensor>& bias,
+                            const std::optional<at::Tensor>& residual, const std::optional<at::Tensor>& norm_weight, double norm_epsilon,
+                            int64_t features, int64_t bits, bool minimum, int64_t gate, int64_t activations) {
   TORCH_CHECK(input.scalar_type() == at::kFloat && input.dim() >= 1, "weft::quantized_linear: the input is not f32");
-  const auto matrix = quantized_matrix(weight, features, input.size(-1), bits, minimum);
-  TORCH_CHECK(!bias.has_value() || (bias->scalar_type() == at::kFloat && bias->is_contiguous() && bias->numel() == features),
-              "weft::quantized_linear: the bias is not f32 [features]");
+  TORCH_CHECK(gate >= 0 && gate <= 2, "weft::quantized_linear: unknown gate");
+  const int64_t columns = input.size(-1);
+  const auto matrix = quantized_matrix(weight, gate == 0 ? features : 2 * features, columns, bits, minimum);
   const at::Tensor contiguous = input.contiguous();
   std::vector<int64_t> sizes = input.sizes().vec();
   sizes.back() = features;
+  const at::Tensor added = residual.has_value() ? residual->contiguous() : at::Tensor();
   at::Tensor out = at::empty(sizes, input.options());
-  kernels::quantized_linear(contiguous.const_data_ptr<float>(), static_cast<std::size_t>(input.numel()) / matrix.columns, matrix,
-                            bias.has_value() ? bias->const_data_ptr<float>() : nullptr, out.mutable_data_ptr<float>(),
-                            kernels::ForwardScope::current_parallel_for());
+  kernels::QuantizedLinearArguments arguments{.input = contiguous.const_data_ptr<float>(),
+                                              .rows = static_cast<std::size_t>(input.numel() / columns),
+                                              .weight = matrix,
+                                              .out = out.mutable_data_ptr<float>()};
+  arguments.bias = optional_floats(bias, static_cast<int64_t>(matrix.rows), "bias");
+  arguments.residual = optional_floats(residual.has_value() ? std::optional(added) : std::nullopt, out.numel(), "residual");
+  arguments.norm_weight = optional_floats(norm_weight, columns, "norm's weight");
+  arguments.norm_epsilon = static_cast<float>(norm_epsilon);
+  arguments.gate = static_cast<kernels::Gate>(gate);
+  arguments.activations = activations == 8 && !kernels::ForwardScope::current_float_activations() ? kernels::Activations::kInt8
+                                                                                                  : kernels::Activations::kFloat32;
+  const char* problem = kernels::quantized_linear(arguments, kernels::ForwardScope::current_parallel_for());
+  TORCH_CHECK(problem == nullptr, problem);
   return out;
 }
 
@@ -121,13 +171,19 @@ TORCH_LIBRARY(weft, library) {
   library.def(
       "attention(Tensor query, Tensor key, Tensor value, Tensor positions, Tensor context, int layer, float scale, "
       "int window, float softcap, Tensor? sinks) -> Tensor");
+  library.def(
+      "rotary_attention(Tensor states, Tensor cos, Tensor sin, Tensor positions, Tensor context, int layer, int heads, int kv_heads, "
+      "float scale, int window, float softcap, Tensor? sinks) -> Tensor");
   library.def("linear(Tensor input, Tensor weight, Tensor? bias) -> Tensor");
-  library.def("quantized_linear(Tensor input, Tensor weight, Tensor? bias, int features, int bits, bool minimum) -> Tensor");
+  library.def(
+      "quantized_linear(Tensor input, Tensor weight, Tensor? bias, Tensor? residual, Tensor? norm_weight, float norm_epsilon, "
+      "int features, int bits, bool minimum, int gate, int activations) -> Tensor");
   library.def("quantized_embedding(Tensor ids, Tensor weight, int rows, int columns, int bits, bool minimum) -> Tensor");
 }
 
 TORCH_LIBRARY_IMPL(weft, CPU, library) {
   library.impl("attention", attention);
+  library.impl("rotary_attention", rotary_attention);
   library.impl("linear", linear);
   library.impl("quantized_linear", quantized_linear);
   library.impl("quantized_embedding", quantized_embedding);

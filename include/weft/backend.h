@@ -29,6 +29,8 @@ struct RunnerOptions {
   int threads = 0;
   /// Fewer tokens than the model allows, to save memory; 0: as many as the model allows.
   std::size_t max_context = 0;
+  /// Quantised linears multiply f32 activations even where the file asks for 8-bit ones: slower; for comparisons.
+  bool float_activations = false;
 };
 
 /// One opened model file. Opening verifies the file and maps it; weights are loaded by load_runner().

@@ -51,7 +51,8 @@ struct Pending {
 class RaggedRunner final : public Runner {
  public:
   RaggedRunner(std::unique_ptr<Program> program, ProgramInfo info, const RunnerOptions& options, std::string name)
-      : program_(std::move(program)), info_(std::move(info)), max_context_(choose_context(info_, options)), name_(std::move(name)) {}
+      : program_(std::move(program)), info_(std::move(info)), max_context_(choose_context(info_, options)),
+        float_activations_(options.float_activations), name_(std::move(name)) {}
 
   [[nodiscard]] std::size_t vocab_size() const noexcept override { return info_.vocab_size; }
   [[nodiscard]] std::size_t max_context() const noexcept override { return max_context_; }
@@ -141,7 +142,7 @@ class RaggedRunner final : public Runner {
     const bool unwanted = rows_.empty();  // only the middles of long prompts: the program still gives one row
     if (unwanted) rows_.push_back(static_cast<std::int64_t>(tokens_.size()) - 1);
 
-    const kernels::ForwardScope scope(sequences_, program_->parallel_for());
+    const kernels::ForwardScope scope(sequences_, program_->parallel_for(), float_activations_);
     const std::int64_t handle = scope.handle();
     const auto size = [](const std::vector<std::int64_t>& v) { return std::vector<std::int64_t>{static_cast<std::int64_t>(v.size())}; };
     const ProgramInput inputs[] = {{tokens_.data(), size(tokens_)},
@@ -164,6 +165,7 @@ class RaggedRunner final : public Runner {
   std::unique_ptr<Program> program_;
   ProgramInfo info_;
   std::size_t max_context_;
+  bool float_activations_;
   std::string name_;
   std::vector<std::int64_t> tokens_, positions_, rows_;  // of one call; members to keep their memory
   std::vector<kernels::Sequence> sequences_;

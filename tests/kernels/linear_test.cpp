@@ -6,7 +6,8 @@
 #include <random>
 #include <tuple>
 
-#include "tests/kernels/runnable_variants.h"
+#include "kernels/variants.h"
+
 
 namespace weft::kernels {
 namespace {
@@ -39,10 +40,10 @@ class Linear : public testing::TestWithParam<std::tuple<std::size_t, std::size_t
 };
 
 TEST_P(Linear, EqualsTheReferenceInEveryVariant) {
-  for (const Variant& each : runnable_variants()) {
-    SCOPED_TRACE(each.name);
+  for (const Variant* each : runnable_variants()) {
+    SCOPED_TRACE(each->name);
     out_.assign(m_ * n_, NAN);
-    each.linear_rows({input_.data(), weight_.data(), bias(), out_.data(), m_, n_, k_}, 0, n_);
+    each->linear_rows({input_.data(), weight_.data(), bias(), out_.data(), m_, n_, k_}, 0, n_);
     expect_right();
   }
 }

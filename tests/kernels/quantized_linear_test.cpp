@@ -6,9 +6,16 @@
 #include <random>
 #include <tuple>
 
-#include "tests/kernels/runnable_variants.h"
+#include "kernels/variants.h"
+#include "weft/kernels/thread_pool.h"
+
 
 namespace weft::kernels {
+
+namespace portable {  // kernels_test builds it: tests/kernels/variant_portable.cpp
+extern const Variant variant;
+}
+
 namespace {
 
 const ParallelFor kSerial = [](std::size_t n, const std::function<void(std::size_t, std::size_t)>& body) { body(0, n); };
@@ -38,13 +45,47 @@ class Quantized : public testing::TestWithParam<std::tuple<std::size_t, std::siz
     dense_.resize(n_ * k_);
     ASSERT_TRUE(quantized_embedding(ids, matrix_, dense_.data()));
   }
-  void expect_right(const float* bias) const {
+  // Activations of 8 bits, by the definition.
+  struct Rounded {
+    std::vector<std::int8_t> codes;
+    std::vector<float> scales, sums, values;
+    std::vector<std::int32_t> code_sums;
+    explicit Rounded(std::size_t n) : codes(n), scales(n / kGroup), sums(n / kGroup), values(n), code_sums(n / kGroup) {}
+  };
+  static Rounded round(const std::vector<float>& input) {
+    Rounded rounded(input.size());
+    for (std::size_t g = 0; g < rounded.scales.size(); ++g) {
+      float largest = 0;
+      for (std::size_t i = 0; i < kGroup; ++i) largest = std::max(largest, std::fabs(input[g * kGroup + i]));
+      const float scale = largest > 1e-30f ? largest / 127.0f : 0.0f;
+      for (std::size_t i = g * kGroup; i < (g + 1) * kGroup; ++i) {
+        rounded.codes[i] = static_cast<std::int8_t>(scale > 0 ? std::nearbyint(input[i] / scale) : 0.0f);
+        rounded.values[i] = scale * rounded.codes[i];
+        rounded.code_sums[g] += rounded.codes[i];
+      }
+      rounded.scales[g] = scale;
+      rounded.sums[g] = scale * static_cast<float>(rounded.code_sums[g]);
+    }
+    return rounded;
+  }
+  // Those that this processor runs, and AVX-512 VNNI's algorithm in portable code.
+  static std::vector<const Variant*> every_int8_variant() {
+    auto variants = runnable_variants();
+    variants.push_back(&portable::variant);
+    return variants;
+  }
+  [[nodiscard]] std::size_t tiles() const { return (n_ + kTileRows - 1) / kTileRows; }
+  [[nodiscard]] QuantizedLinearArguments arguments(const std::vector<float>& input) {
+    out_.assign(m_ * n_, NAN);
+    return {.input = input.data(), .rows = m_, .weight = matrix_, .out = out_.data()};
+  }
+  void expect_right(const std::vector<float>& input, const float* bias) const {
     for (std::size_t i = 0; i < m_; ++i) {
       for (std::size_t j = 0; j < n_; ++j) {
         double total = bias != nullptr ? bias[j] : 0.0, size = std::fabs(total);
         for (std::size_t x = 0; x < k_; ++x) {
-          total += double{input_[i * k_ + x]} * dense_[j * k_ + x];
-          size += std::fabs(double{input_[i * k_ + x]} * dense_[j * k_ + x]);
+          total += double{input[i * k_ + x]} * dense_[j * k_ + x];
+          size += std::fabs(double{input[i * k_ + x]} * dense_[j * k_ + x]);
         }
         ASSERT_NEAR(out_[i * n_ + j], total, 1e-6 * size + 1e-7) << "row " << i << ", feature " << j;
       }
@@ -63,28 +104,120 @@ TEST_P(Quantized, EqualsTheDequantisedMatrixInEveryVariant) {
   for (std::size_t g = 0; g < sums.size(); ++g) {
     for (std::size_t i = 0; i < kGroup; ++i) sums[g] += input_[g * kGroup + i];
   }
-  for (const Variant& each : runnable_variants()) {
-    SCOPED_TRACE(each.name);
+  for (const Variant* each : runnable_variants()) {
+    SCOPED_TRACE(each->name);
     out_.assign(m_ * n_, NAN);
-    each.quantized_rows({input_.data(), sums.data(), matrix_, nullptr, out_.data(), m_}, 0, (n_ + kTileRows - 1) / kTileRows);
-    expect_right(nullptr);
+    each->quantized_rows({{matrix_, nullptr, nullptr, out_.data(), n_, 0, m_}, input_.data(), sums.data()}, 0, tiles());
+    expect_right(input_, nullptr);
   }
 }
 
-TEST_P(Quantized, AddsTheBias) {
-  quantized_linear(input_.data(), m_, matrix_, bias_.data(), out_.data(), kSerial);
-  expect_right(bias_.data());
+TEST_P(Quantized, EqualsTheProductWithRoundedActivationsInEveryVariant) {
+  const Rounded rounded = round(input_);
+  for (const Variant* each : every_int8_variant()) {
+    SCOPED_TRACE(each->name);
+    out_.assign(m_ * n_, NAN);
+    each->int8_rows({{matrix_, nullptr, nullptr, out_.data(), n_, 0, m_},
+                     rounded.codes.data(), rounded.scales.data(), rounded.sums.data(), rounded.code_sums.data()}, 0, tiles());
+    expect_right(rounded.values, nullptr);
+  }
 }
 
-TEST_P(Quantized, ARowDoesNotDependOnItsNeighbours) {
-  quantized_linear(input_.data(), m_, matrix_, nullptr, out_.data(), kSerial);
-  std::vector<float> alone(n_);
-  quantized_linear(input_.data() + (m_ - 1) * k_, 1, matrix_, nullptr, alone.data(), kSerial);
-  for (std::size_t j = 0; j < n_; ++j) ASSERT_EQ(out_[(m_ - 1) * n_ + j], alone[j]) << "feature " << j;
+TEST_P(Quantized, RoundsActivationsToTheNearestOf255StepsInEveryVariant) {
+  for (std::size_t i = 0; i < kGroup; ++i) input_[i] = 0;  // a group of nothing
+  input_[kGroup * (k_ / kGroup - 1)] = -1e-38f;
+  const Rounded expected = round(input_);
+  for (const Variant* each : runnable_variants()) {
+    SCOPED_TRACE(each->name);
+    Rounded actual(m_ * k_);
+    each->round_rows({input_.data(), k_, actual.codes.data(), actual.scales.data(), actual.sums.data(), actual.code_sums.data()}, 0, m_);
+    EXPECT_EQ(actual.scales, expected.scales);
+    for (std::size_t i = 0; i < m_ * k_; ++i) {
+      // A value in the middle of two steps may go either way.
+      ASSERT_NEAR(actual.codes[i] * actual.scales[i / kGroup], input_[i], 0.5001f * actual.scales[i / kGroup] + 1e-30f) << i;
+    }
+    for (std::size_t g = 0; g < m_ * k_ / kGroup; ++g) {
+      std::int32_t sum = 0;
+      for (std::size_t i = 0; i < kGroup; ++i) sum += actual.codes[g * kGroup + i];
+      ASSERT_EQ(actual.code_sums[g], sum);
+      ASSERT_EQ(actual.sums[g], actual.scales[g] * static_cast<float>(sum));
+    }
+  }
+}
+
+TEST_P(Quantized, AddsBiasAndResidual) {
+  std::vector<float> residual(m_ * n_, 3.0f);
+  auto a = arguments(input_);
+  a.bias = bias_.data();
+  ASSERT_EQ(quantized_linear(a, kSerial), nullptr);
+  expect_right(input_, bias_.data());
+  const std::vector<float> without = out_;
+  a.residual = residual.data();
+  ASSERT_EQ(quantized_linear(a, kSerial), nullptr);
+  for (std::size_t i = 0; i < out_.size(); ++i) ASSERT_EQ(out_[i], without[i] + 3.0f);
+}
+
+TEST_P(Quantized, ARowDoesNotDependOnItsNeighboursOrThreads) {
+  ThreadPool threads(3);
+  for (const Activations activations : {Activations::kFloat32, Activations::kInt8}) {
+    auto a = arguments(input_);
+    a.activations = activations;
+    ASSERT_EQ(quantized_linear(a, threads.parallel_for()), nullptr);
+    std::vector<float> alone(n_);
+    a.input += (m_ - 1) * k_;
+    a.rows = 1;
+    a.out = alone.data();
+    ASSERT_EQ(quantized_linear(a, kSerial), nullptr);
+    for (std::size_t j = 0; j < n_; ++j) ASSERT_EQ(out_[(m_ - 1) * n_ + j], alone[j]) << "feature " << j;
+  }
+}
+
+TEST_P(Quantized, NormalisesTheInputFirst) {
+  std::vector<float> weight(k_), normed(m_ * k_);
+  for (std::size_t i = 0; i < k_; ++i) weight[i] = 0.5f + static_cast<float>(i % 7);
+  for (std::size_t r = 0; r < m_; ++r) {
+    double squares = 0;
+    for (std::size_t i = 0; i < k_; ++i) squares += double{input_[r * k_ + i]} * input_[r * k_ + i];
+    for (std::size_t i = 0; i < k_; ++i) {
+      normed[r * k_ + i] = static_cast<float>(input_[r * k_ + i] / std::sqrt(squares / static_cast<double>(k_) + 1e-5) * weight[i]);
+    }
+  }
+  auto a = arguments(input_);
+  a.norm_weight = weight.data();
+  a.norm_epsilon = 1e-5f;
+  ASSERT_EQ(quantized_linear(a, kSerial), nullptr);
+  expect_right(normed, nullptr);
+}
+
+TEST_P(Quantized, GatesTheFirstHalfOfTheFeaturesIntoTheSecond) {
+  if (n_ % 32 != 0) {
+    auto a = arguments(input_);
+    a.gate = Gate::kSilu;
+    EXPECT_NE(quantized_linear(a, kSerial), nullptr);
+    return;
+  }
+  for (const Activations activations : {Activations::kFloat32, Activations::kInt8}) {
+    auto a = arguments(input_);
+    a.activations = activations;
+    ASSERT_EQ(quantized_linear(a, kSerial), nullptr);
+    const std::vector<float> both = out_;
+    for (const Gate gate : {Gate::kSilu, Gate::kGeluTanh}) {
+      a.gate = gate;
+      ASSERT_EQ(quantized_linear(a, kSerial), nullptr);
+      for (std::size_t r = 0; r < m_; ++r) {
+        for (std::size_t j = 0; j < n_ / 2; ++j) {
+          const double g = both[r * n_ + j], u = both[r * n_ + n_ / 2 + j];
+          const double inner = std::sqrt(2 / M_PI) * (g + 0.044715 * g * g * g);
+          const double expected = (gate == Gate::kSilu ? g / (1 + std::exp(-g)) : 0.5 * g * (1 + std::tanh(inner))) * u;
+          ASSERT_NEAR(out_[r * (n_ / 2) + j], expected, 1e-5 * std::fabs(g * u) + 1e-6) << "row " << r << ", feature " << j;
+        }
+      }
+    }
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Shapes, Quantized,
-                         testing::Combine(testing::Values(1, 3, 8, 15), testing::Values(1, 16, 50), testing::Values(32, 96, 576),
+                         testing::Combine(testing::Values(1, 3, 8, 15), testing::Values(1, 16, 50, 192), testing::Values(32, 96, 576),
                                           testing::Values(4, 8), testing::Bool()));
 
 TEST(QuantizedEmbedding, UnpacksEveryFieldOfTheLayout) {
@@ -95,7 +228,7 @@ TEST(QuantizedEmbedding, UnpacksEveryFieldOfTheLayout) {
   data[2 * 2 + 1] = 0x38;         // f16 0.5
   data[32 + 2 * 2 + 1] = 0xbc;    // f16 -1
   for (std::size_t v = 0; v < 4; ++v) {
-    const std::uint32_t word = v % 2 == 0 ? 0x76543210 : 0xfedcba98;
+    const std::uint32_t word = v % 2 == 0 ? 0x73625140 : 0xfbead9c8;
     for (std::size_t byte = 0; byte < 4; ++byte) data[64 + (v * 16 + 2) * 4 + byte] = static_cast<std::uint8_t>(word >> (8 * byte));
   }
   matrix.data = data.data();

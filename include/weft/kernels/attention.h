@@ -25,7 +25,8 @@ struct Sequence {
 /// Makes `sequences` the caches of the calls that this thread makes within the scope's life.
 class ForwardScope {
  public:
-  ForwardScope(std::span<const Sequence> sequences, const ParallelFor& parallel_for);
+  /// @param float_activations  Quantised linears take f32 activations, whatever the program asks for.
+  ForwardScope(std::span<const Sequence> sequences, const ParallelFor& parallel_for, bool float_activations = false);
   ~ForwardScope();
   ForwardScope(const ForwardScope&) = delete;
   ForwardScope& operator=(const ForwardScope&) = delete;
@@ -38,6 +39,8 @@ class ForwardScope {
   /// The threads of the innermost scope that is open on this thread; without one, the calling thread alone. For the
   /// operators that need no caches.
   [[nodiscard]] static const ParallelFor& current_parallel_for() noexcept;
+  /// What the innermost scope that is open on this thread was given; without one, false.
+  [[nodiscard]] static bool current_float_activations() noexcept;
 
   /// The scope with this handle that is open on this thread, or nullptr.
   [[nodiscard]] static const ForwardScope* find(std::int64_t handle) noexcept;
@@ -45,6 +48,7 @@ class ForwardScope {
  private:
   std::span<const Sequence> sequences_;
   const ParallelFor* parallel_for_;
+  bool float_activations_;
   std::int64_t handle_;
   ForwardScope* outer_;
 };
@@ -61,6 +65,8 @@ struct AttentionArguments {
   HeadsView key;                               ///< [Hkv, T, D]
   HeadsView value;                             ///< [Hkv, T, Dv]
   std::span<const std::int64_t> positions = {};  ///< [T]: each token's cache row.
+  /// nullptr, or [T, D] contiguous: queries and keys x become x * cos + (-x[D/2:], x[:D/2]) * sin first.
+  const float *rotary_cos = nullptr, *rotary_sin = nullptr;
   std::int64_t context = 0;                    ///< ForwardScope::handle().
   std::int64_t layer = 0;
   float scale = 1.0f;                          ///< Multiplies the scores.

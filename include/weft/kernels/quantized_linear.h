@@ -1,15 +1,16 @@
-// y = x w^T + b and embedding look-up, with weights of 4 or 8 bits in groups of 32 and arithmetic in f32.
+// y = x w^T + b and embedding look-up, with weights of 4 or 8 bits in groups of 32.
 //
 // A weight is scale * q + minimum, scale and minimum f16 for each group of 32 neighbours in a row: what GGUF's Q4_0,
-// Q4_1, Q5_0, Q5_1 and Q8_0 hold, bit for bit. Activations are not rounded: the result is that of the dequantised matrix.
+// Q4_1, Q5_0, Q5_1 and Q8_0 hold, bit for bit. Without a minimum, 4-bit codes stand for q - 8 (Q4_0's).
 //
 // Layout ("weft group-32 tiles", written by python/weft/export/quantize.py, read in place from the mapped file): rows in
 // tiles of 16, the last one padded with zeros; a tile is its K / 32 groups one after another; a group is
 //   u16 scale[16]                      f16 bits, one for each row of the tile
 //   u16 minimum[16]                    only with has_minimum
-//   u32 words[bits][16]                word v of a row holds its columns v * 32/bits ... in ascending bits;
-//                                      4 bits: 0..15, 8 bits: two's complement
-// All little-endian; no alignment is asked for.
+//   u32 words[bits][16]                word v of a row, by its bytes b = 0..3: with 4 bits, columns 8 v + b in the low and
+//                                      8 v + 4 + b in the high halves, 0..15; with 8 bits, columns 4 v + b, two's complement
+// All little-endian; no alignment is asked for. Matrices of N1 and N2 rows, N1 a multiple of 16, make one of N1 + N2 rows
+// by standing one behind the other.
 #pragma once
 
 #include <cstddef>
@@ -41,10 +42,37 @@ struct QuantizedMatrix {
   }
 };
 
-/// out f32 [m, weight.rows] = input f32 [m, weight.columns] times weight^T, plus bias f32 [weight.rows] unless nullptr.
+/// What is multiplied with the weights.
+enum class Activations {
+  kFloat32,  ///< The input as it is: the result is that of the dequantised matrix.
+  kInt8,     ///< The input rounded, in each group of 32, to 127 steps either side of zero (llama.cpp's Q8_0): integer products.
+};
+
+/// The function of a gated feed-forward layer.
+enum class Gate {
+  kNone,
+  kSilu,      ///< x / (1 + exp(-x)): SwiGLU.
+  kGeluTanh,  ///< GELU by tanh: Gemma's GeGLU.
+};
+
+/// M rows, K = weight.columns. All f32, contiguous, row-major.
+struct QuantizedLinearArguments {
+  const float* input;  ///< [M, K]
+  std::size_t rows;    ///< M
+  QuantizedMatrix weight;
+  float* out;                           ///< [M, N]; N = weight.rows, or half of it with a gate.
+  const float* bias = nullptr;          ///< [weight.rows], added to the products.
+  const float* residual = nullptr;      ///< [M, N], added to the result.
+  const float* norm_weight = nullptr;   ///< [K]: the input becomes x / sqrt(mean(x^2) + norm_epsilon) * norm_weight first.
+  float norm_epsilon = 0.0f;
+  /// Not kNone: the first half of the features are gates g, the second half u, and out = function(g) * u; N is a multiple of 16.
+  Gate gate = Gate::kNone;
+  Activations activations = Activations::kFloat32;
+};
+
 /// A row's result doesn't depend on the other rows, nor on the number of threads.
-void quantized_linear(const float* input, std::size_t m, const QuantizedMatrix& weight, const float* bias, float* out,
-                      const ParallelFor& parallel_for);
+/// @return  nullptr, or what is wrong with the arguments (a constant string). May throw std::bad_alloc.
+[[nodiscard]] const char* quantized_linear(const QuantizedLinearArguments& arguments, const ParallelFor& parallel_for);
 
 /// out f32 [ids.size(), weight.columns]: the rows of `weight` that `ids` name.
 /// @return  Whether every id is one of its rows; else nothing is written.

@@ -14,7 +14,7 @@ from typing import NoReturn
 
 import weft.export
 from weft.errors import Error, first_line
-from weft.export import BACKENDS, DTYPES, QUANTIZATIONS
+from weft.export import ACTIVATIONS, BACKENDS, DTYPES, QUANTIZATIONS
 from weft.export.default_model import NAME, default_output, fetch_default_model
 from weft.export.outfile import check_output
 from weft.export.progress import Progress
@@ -63,6 +63,13 @@ def _parser() -> _Parser:
         metavar="HOW",
         choices=QUANTIZATIONS,
         help=f"{', '.join(QUANTIZATIONS)} (a GGUF's: keep, else none)",
+    )
+    add(
+        "--activations",
+        metavar="TYPE",
+        choices=ACTIVATIONS,
+        default="int8",
+        help=f"what quantised linears multiply: {', '.join(ACTIVATIONS)} (int8)",
     )
     add("--max-context", metavar="N", type=int, help="most tokens of one conversation (the model's, at most 8192)")
     add("--dtype", metavar="TYPE", choices=DTYPES, default="float32", help=f"{', '.join(DTYPES)} (float32)")
@@ -132,6 +139,7 @@ def _run(options: argparse.Namespace) -> None:
         max_context=options.max_context,
         dtype=options.dtype,
         quantize=options.quantize,
+        activations=options.activations,
         passes=not options.no_passes,
         check=not options.no_check,
         name=name,

@@ -12,7 +12,14 @@ _ATTENTION = (
     "(Tensor query, Tensor key, Tensor value, Tensor positions, Tensor context, int layer, float scale, "
     "int window, float softcap, Tensor? sinks"
 )
-_QUANTIZED_LINEAR = "(Tensor input, Tensor weight, Tensor? bias, int features, int bits, bool minimum"
+_ROTARY_ATTENTION = (
+    "(Tensor states, Tensor cos, Tensor sin, Tensor positions, Tensor context, int layer, int heads, int kv_heads, float scale, "
+    "int window, float softcap, Tensor? sinks"
+)
+_QUANTIZED_LINEAR = (
+    "(Tensor input, Tensor weight, Tensor? bias, Tensor? residual, Tensor? norm_weight, float norm_epsilon, "
+    "int features, int bits, bool minimum, int gate, int activations"
+)
 _QUANTIZED_EMBEDDING = "(Tensor ids, Tensor weight, int rows, int columns, int bits, bool minimum"
 
 _library = torch.library.Library("weft", "DEF")
@@ -36,8 +43,15 @@ def _define(name: str, arguments: str, shape):
 
 # query f32 [1, Hq, T, D], key [1, Hkv, T, D], value [1, Hkv, T, Dv] -> [1, T, Hq, Dv].
 _define("attention", _ATTENTION, lambda query, key, value, *_: (1, query.shape[2], query.shape[1], value.shape[3]))
-# input f32 [..., K] -> [..., features].
-_define("quantized_linear", _QUANTIZED_LINEAR, lambda input, weight, bias, features, *_: (*input.shape[:-1], features))
+# states f32 [1, T, (Hq + 2 Hkv) D]: queries, keys and values end to end; cos, sin f32 [1, T, D] turn the first two -> [1, T, Hq, D].
+_define(
+    "rotary_attention",
+    _ROTARY_ATTENTION,
+    lambda states, *rest: (1, states.shape[1], rest[5], states.shape[2] // (rest[5] + 2 * rest[6])),
+)
+# input f32 [..., K] -> [..., features]. gate: 0 none, 1 SiLU, 2 GELU by tanh, and then the weight has 2 * features rows;
+# activations: bits of each input value, 8 or 32 (include/weft/kernels/quantized_linear.h).
+_define("quantized_linear", _QUANTIZED_LINEAR, lambda input, *rest: (*input.shape[:-1], rest[5]))
 # ids i64 [...] -> [..., columns].
 _define("quantized_embedding", _QUANTIZED_EMBEDDING, lambda ids, weight, rows, columns, *_: (*ids.shape, columns))
 

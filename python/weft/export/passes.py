@@ -1,24 +1,314 @@
-"""Optional transformations of an exported graph. Each is a function of its own that changes no result, only the speed."""
+"""Optional transformations of an exported graph. Each is a function of its own that changes no result, only the speed.
+
+    program = run_passes(program, RAGGED_PASSES)
+
+A pass knows no architecture by name: it finds a pattern of the graph, checks everything that its replacement takes for
+granted, and leaves alone what doesn't fit. Results stay the same within f32 rounding (tests/export/test_passes.py).
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+
 import torch
 from torch.export import ExportedProgram
+from torch.export.graph_signature import InputKind, InputSpec, TensorArgument
+from torch.fx import Node
 
 import weft.export.operators  # noqa: F401 (defines torch.ops.weft)
 
+_aten, _weft = torch.ops.aten, torch.ops.weft
+_LINEAR = _weft.quantized_linear.default
 
-def few_row_linears(program: ExportedProgram) -> ExportedProgram:
+# Where weft::quantized_linear's arguments stand (python/weft/export/operators.py).
+_INPUT, _WEIGHT, _BIAS, _RESIDUAL, _NORM_WEIGHT, _NORM_EPSILON, _FEATURES, _BITS, _MINIMUM, _GATE, _ACTIVATIONS = range(11)
+_TILE_ROWS = 16
+
+
+def few_row_linears(program: ExportedProgram) -> None:
     """aten.linear -> weft::linear, which reads the weights of a decoding step at the memory's speed.
 
     For AOTInductor, whose own call for a single row (MKL's) reached 10 GB/s where the kernel reached 26, measured on two
     Zen 4 cores; with it, SmolLM2-135M in fp32 decodes 2.6x as fast. ExecuTorch's XNNPACK needs no help here.
     """
-    for node in program.graph.nodes:
-        if node.op == "call_function" and node.target is torch.ops.aten.linear.default:
-            weight = node.args[1].meta["val"]
-            if weight.dim() == 2 and weight.dtype == torch.float32:
-                node.target = torch.ops.weft.linear.default
-                node.args = (*node.args, None) if len(node.args) == 2 else node.args
+    for node in _calls(program, _aten.linear.default):
+        weight = node.args[1].meta["val"]
+        if weight.dim() == 2 and weight.dtype == torch.float32:
+            node.target = _weft.linear.default
+            node.args = (*node.args, None) if len(node.args) == 2 else node.args
+
+
+def drop_no_ops(program: ExportedProgram) -> None:
+    """Conversions to the type that a tensor has already, and what only asserts it: they hide the patterns of the other passes."""
+    for node in list(program.graph.nodes):
+        if node.op != "call_function":
+            continue
+        if node.target is _aten._assert_tensor_metadata.default:
+            program.graph.erase_node(node)
+        elif node.target in (_aten.to.dtype, _aten.to.device, _aten.to.dtype_layout, _aten.contiguous.default):
+            source = node.args[0]
+            same = source.meta["val"].dtype == node.meta["val"].dtype and source.meta["val"].stride() == node.meta["val"].stride()
+            if same and "copy" not in node.kwargs and not any(argument is True for argument in node.args):
+                node.replace_all_uses_with(source)
+                program.graph.erase_node(node)
+        elif node.target is _aten.alias.default:
+            node.replace_all_uses_with(node.args[0])
+            program.graph.erase_node(node)
+        elif node.target is _aten.mul.Tensor and node.args[1] in (1, 1.0) and not isinstance(node.args[1], Node):
+            if node.args[0].meta["val"].dtype == node.meta["val"].dtype:
+                node.replace_all_uses_with(node.args[0])
+                program.graph.erase_node(node)
+
+
+def join_parallel_linears(program: ExportedProgram) -> None:
+    """Quantised linears of one input -> one of their rows together, and slices of its result.
+
+    The input is rounded once, and one call's threads share all of the work: queries, keys and values; gate and up.
+    """
+    by_kind: dict[tuple, list[Node]] = {}
+    for node in _calls(program, _LINEAR):
+        args = node.args
+        plain = args[_BIAS] is None and args[_RESIDUAL] is None and args[_NORM_WEIGHT] is None and args[_GATE] == 0
+        if plain and args[_FEATURES] % _TILE_ROWS == 0 and len(args[_WEIGHT].users) == 1:
+            key = (args[_INPUT], args[_BITS], args[_MINIMUM], args[_ACTIVATIONS])
+            by_kind.setdefault(key, []).append(node)
+    for (source, bits, minimum, activations), nodes in by_kind.items():
+        if len(nodes) == 1:
+            continue
+        packed = torch.cat([_constant(program, node.args[_WEIGHT]) for node in nodes])
+        weight = _add_constant(program, f"{nodes[0].args[_WEIGHT].target}_joined", packed)
+        features = sum(node.args[_FEATURES] for node in nodes)
+        args = (source, weight, None, None, None, 0.0, features, bits, minimum, 0, activations)
+        joined = _insert(program, nodes[0], _LINEAR, args)
+        start = 0
+        for node in nodes:
+            stop = start + node.args[_FEATURES]
+            part = _insert(program, node, _aten.slice.Tensor, (joined, -1, start, stop))
+            node.replace_all_uses_with(part)
+            old = node.args[_WEIGHT]
+            program.graph.erase_node(node)
+            _remove_constant(program, old)
+            start = stop
+
+
+def gate_in_linear(program: ExportedProgram) -> None:
+    """function(gate) * up, both slices of one quantised linear (join_parallel_linears) -> that linear's own gate."""
+    gates = {_aten.silu.default: 1, _aten.gelu.default: 2}
+    for product in _calls(program, _aten.mul.Tensor):
+        for gate, up in (product.args, product.args[::-1]):
+            if not (isinstance(gate, Node) and isinstance(up, Node) and gate.target in gates and _sole_user(gate)):
+                continue
+            if gate.target is _aten.gelu.default and gate.kwargs.get("approximate") != "tanh":
+                continue
+            first, second = gate.args[0], up
+            if not (_is_slice(first) and _is_slice(second) and first.args[0] is second.args[0] and _sole_user(first) and _sole_user(second)):
+                continue
+            linear = first.args[0]
+            half = linear.args[_FEATURES] // 2 if linear.target is _LINEAR else 0
+            if half == 0 or len(linear.users) != 2 or half % _TILE_ROWS != 0:
+                continue
+            if first.args[2:] != (0, half) or second.args[2:] != (half, 2 * half):
+                continue
+            args = list(linear.args)
+            args[_FEATURES], args[_GATE] = half, gates[gate.target]
+            _replace(program, product, _LINEAR, tuple(args))
+            break
+
+
+def norm_in_linear(program: ExportedProgram) -> None:
+    """An RMS norm before a quantised linear, which is all that reads it -> the linear's own norm."""
+    for linear in _calls(program, _LINEAR):
+        if linear.args[_NORM_WEIGHT] is not None:
+            continue
+        source, norm = linear.args[_INPUT], linear.args[_INPUT]
+        select = None
+        if norm.target is _aten.index_select.default and norm.args[1] == 1 and _sole_user(norm):  # the wanted rows alone
+            select, norm = norm, norm.args[0]
+        found = _match_rms_norm(norm)
+        if found is None or not _sole_user(norm):
+            continue
+        source, weight, epsilon = found
+        if source.meta["val"].dtype != torch.float32 or weight.meta["val"].dim() != 1:
+            continue
+        if select is not None:
+            source = _insert(program, select, _aten.index_select.default, (source, *select.args[1:]))
+        args = list(linear.args)
+        args[_INPUT], args[_NORM_WEIGHT], args[_NORM_EPSILON] = source, weight, epsilon
+        linear.args = tuple(args)
+
+
+def residual_in_linear(program: ExportedProgram) -> None:
+    """x + linear(y) -> the linear adds x itself."""
+    for linear in _calls(program, _LINEAR):
+        if linear.args[_RESIDUAL] is not None or linear.args[_GATE] != 0 or not _sole_user(linear):
+            continue
+        total = next(iter(linear.users))
+        if total.target is not _aten.add.Tensor or total.kwargs or len(total.args) != 2:
+            continue
+        other = total.args[1] if total.args[0] is linear else total.args[0]
+        if not isinstance(other, Node) or other.meta["val"].shape != linear.meta["val"].shape or other.meta["val"].dtype != torch.float32:
+            continue
+        args = list(linear.args)
+        args[_RESIDUAL] = other
+        _replace(program, total, _LINEAR, tuple(args))
+
+
+def rotary_in_attention(program: ExportedProgram) -> None:
+    """Queries and keys turned by their positions (x * cos + rotate_half(x) * sin), all sliced from one linear's result ->
+    weft::rotary_attention, which reads that result in place."""
+    for attention in _calls(program, _weft.attention.default):
+        query, key, value = attention.args[:3]
+        turned = _match_rotary(query), _match_rotary(key)
+        if None in turned or turned[0][1:] != turned[1][1:]:
+            continue
+        cos, sin = turned[0][1:]
+        heads = [_match_heads(part) for part in (turned[0][0], turned[1][0], value)]
+        if None in heads:
+            continue
+        source, _, n_heads, size = heads[0]
+        starts, start = [], 0
+        for _, _, count, _ in heads:
+            starts.append(start)
+            start += count * size
+        fits = all(part is source and at == begin and each == size for (part, at, _, each), begin in zip(heads, starts, strict=True))
+        if not fits or source.meta["val"].shape[-1] != start or heads[1][2] != heads[2][2] or cos.meta["val"].shape[-1] != size:
+            continue
+        args = (source, cos, sin, *attention.args[3:6], n_heads, heads[1][2], *attention.args[6:])
+        _replace(program, attention, _weft.rotary_attention.default, args)
+
+
+# In the order in which they open the way for each other.
+QUANTIZED_PASSES = (drop_no_ops, join_parallel_linears, gate_in_linear, norm_in_linear, residual_in_linear, rotary_in_attention)
+
+
+def run_passes(program: ExportedProgram, passes: Iterable[Callable[[ExportedProgram], None]]) -> ExportedProgram:
+    """Runs each pass on `program` in place, and drops what nothing reads any more."""
+    for each in passes:
+        each(program)
+        program.graph.eliminate_dead_code()
+    outputs = next(node for node in program.graph.nodes if node.op == "output").args[0]
+    for spec, node in zip(program.graph_signature.output_specs, outputs, strict=True):
+        spec.arg = TensorArgument(node.name)
+    program.graph.lint()
     program.graph_module.recompile()
     return program
+
+
+def _calls(program: ExportedProgram, target: object) -> list[Node]:
+    return [node for node in program.graph.nodes if node.op == "call_function" and node.target is target]
+
+
+def _sole_user(node: Node) -> bool:
+    return len(node.users) == 1
+
+
+def _is_slice(node: Node) -> bool:
+    return node.target is _aten.slice.Tensor and len(node.args) == 4 and node.args[1] == -1
+
+
+def _insert(program: ExportedProgram, before: Node, target, args: tuple) -> Node:
+    """A new call before `before`, with the shapes that it gives."""
+    with program.graph.inserting_before(before):
+        node = program.graph.call_function(target, args)
+    values = torch.fx.node.map_arg(args, lambda argument: argument.meta["val"])
+    with before.meta["val"].fake_mode:
+        node.meta["val"] = target(*values)
+    return node
+
+
+def _replace(program: ExportedProgram, old: Node, target, args: tuple) -> Node:
+    new = _insert(program, old, target, args)
+    old.replace_all_uses_with(new)
+    program.graph.erase_node(old)
+    program.graph.eliminate_dead_code()
+    return new
+
+
+def _match_rms_norm(node: Node) -> tuple[Node, Node, float] | None:
+    """(x, weight, epsilon) of weight * (x * rsqrt(mean(x ** 2, -1) + epsilon)), in any order of the factors."""
+    if node.target is not _aten.mul.Tensor:
+        return None
+    for weight, scaled in (node.args, node.args[::-1]):
+        if not (isinstance(scaled, Node) and scaled.target is _aten.mul.Tensor and isinstance(weight, Node) and weight.op == "placeholder"):
+            continue
+        for x, inverse in (scaled.args, scaled.args[::-1]):
+            if not (isinstance(inverse, Node) and inverse.target is _aten.rsqrt.default):
+                continue
+            shifted = inverse.args[0]
+            if shifted.target is not _aten.add.Tensor or not isinstance(shifted.args[1], float):
+                continue
+            mean = shifted.args[0]
+            if mean.target is not _aten.mean.dim or list(mean.args[1]) != [-1] or mean.args[2:] != (True,):
+                continue
+            square = mean.args[0]
+            if square.target is _aten.pow.Tensor_Scalar and square.args == (x, 2):
+                return x, weight, shifted.args[1]
+    return None
+
+
+def _match_rotary(node: Node) -> tuple[Node, Node, Node] | None:
+    """(x, cos, sin) of x * cos[:, None] + cat(-x[half:], x[:half]) * sin[:, None], all of the head's size."""
+    if node.target is not _aten.add.Tensor or node.kwargs:
+        return None
+    plain, rotated = node.args
+    if not all(isinstance(part, Node) and part.target is _aten.mul.Tensor for part in (plain, rotated)):
+        return None
+    (x, cos), (halves, sin) = plain.args, rotated.args
+    if not all(isinstance(part, Node) and part.target is _aten.unsqueeze.default and part.args[1] == 1 for part in (cos, sin)):
+        return None
+    if halves.target is not _aten.cat.default or halves.args[1] != -1 or len(halves.args[0]) != 2:
+        return None
+    negative, first = halves.args[0]
+    if negative.target is not _aten.neg.default:
+        return None
+    half = x.meta["val"].shape[-1] // 2
+    second = negative.args[0]
+    for part, begin, end in ((first, 0, half), (second, half, 2 * half)):
+        if part.target is not _aten.slice.Tensor or part.args[0] is not x or part.args[1] not in (3, -1) or part.args[2] != begin:
+            return None
+        if min(part.args[3], 2 * half) != end:
+            return None
+    return x, cos.args[0], sin.args[0]
+
+
+def _match_heads(node: Node) -> tuple[Node, int, int, int] | None:
+    """(source, start, heads, size) of source[..., start : start + heads * size] seen as [1, heads, T, size]."""
+    if node.target is not _aten.transpose.int or set(node.args[1:]) != {1, 2}:
+        return None
+    view = node.args[0]
+    if view.target not in (_aten.view.default, _aten.reshape.default) or not _is_slice(view.args[0]):
+        return None
+    part, shape = view.args[0], view.meta["val"].shape
+    if len(shape) != 4 or part.meta["val"].dim() != 3 or part.meta["val"].dtype != torch.float32:
+        return None
+    return part.args[0], part.args[2], int(shape[2]), int(shape[3])
+
+
+def _constant(program: ExportedProgram, placeholder: Node) -> torch.Tensor:
+    signature = program.graph_signature
+    name = signature.inputs_to_buffers.get(placeholder.name) or signature.inputs_to_parameters[placeholder.name]
+    return program.state_dict[name] if name in program.state_dict else program.constants[name]
+
+
+def _add_constant(program: ExportedProgram, name: str, value: torch.Tensor) -> Node:
+    """A new buffer of the program, before its inputs."""
+    target = name
+    specs = program.graph_signature.input_specs
+    first_input = next(i for i, spec in enumerate(specs) if spec.kind is InputKind.USER_INPUT)
+    anchor = [node for node in program.graph.nodes if node.op == "placeholder"][first_input]
+    with program.graph.inserting_before(anchor):
+        node = program.graph.placeholder(target)
+    node.meta["val"] = anchor.meta["val"].fake_mode.from_tensor(value)
+    specs.insert(first_input, InputSpec(InputKind.BUFFER, TensorArgument(node.name), node.name, persistent=True))
+    program.state_dict[node.name] = value
+    return node
+
+
+def _remove_constant(program: ExportedProgram, placeholder: Node) -> None:
+    specs = program.graph_signature.input_specs
+    index = next(i for i, spec in enumerate(specs) if getattr(spec.arg, "name", None) == placeholder.name)
+    spec = specs.pop(index)
+    program.graph.erase_node(placeholder)
+    if not any(other.target == spec.target for other in specs):
+        program.state_dict.pop(spec.target, None)
+        program.constants.pop(spec.target, None)

@@ -1,7 +1,7 @@
 """Weights of 4 or 8 bits in groups of 32, in the layout of include/weft/kernels/quantized_linear.h.
 
-A weight is scale * code + minimum, with an f16 scale (and minimum) for each 32 neighbours in a row. Arithmetic stays f32:
-an exported model gives the logits of its dequantised weights, and a GGUF's own blocks are kept bit for bit.
+A weight is scale * code + minimum, with an f16 scale (and minimum) for each 32 neighbours in a row; a GGUF's own blocks are
+kept bit for bit. What a linear multiplies with them, its input as it is or rounded to 8 bits, the operator is told.
 
 N rows, K columns, G = K / 32 groups.
 """
@@ -22,7 +22,7 @@ _TILE_ROWS = 16
 
 @dataclasses.dataclass(frozen=True)
 class QuantizedWeight:
-    """A matrix [N, K] of weights scale * code + minimum."""
+    """A matrix [N, K] of weights scale * code + minimum; of 4 bits without a minimum: scale * (code - 8)."""
 
     codes: np.ndarray  # [N, K]; 4 bits: u8 0..15, 8 bits: i8
     scale: np.ndarray  # f16 [N, G]
@@ -32,7 +32,10 @@ class QuantizedWeight:
     def dequantize(self) -> np.ndarray:
         """f32 [N, K]."""
         rows, columns = self.codes.shape
-        values = self.codes.reshape(rows, -1, GROUP).astype(np.float32) * self.scale.astype(np.float32)[:, :, None]
+        codes = self.codes.reshape(rows, -1, GROUP).astype(np.float32)
+        if self.bits == 4 and self.minimum is None:
+            codes -= 8
+        values = codes * self.scale.astype(np.float32)[:, :, None]
         if self.minimum is not None:
             values += self.minimum.astype(np.float32)[:, :, None]
         return values.reshape(rows, columns)
@@ -47,9 +50,10 @@ class QuantizedWeight:
             padded[:rows] = values
             return padded.reshape(tiles, _TILE_ROWS, *values.shape[1:]).swapaxes(1, 2)
 
-        codes = by_tile(self.codes.view(np.uint8).reshape(rows, groups, self.bits, in_word)).astype(np.uint32)
-        shifts = np.arange(in_word, dtype=np.uint32) * self.bits
-        words = np.bitwise_or.reduce(codes << shifts, axis=-1).swapaxes(2, 3)  # [tiles, G, words, 16]
+        codes = by_tile(self.codes.view(np.uint8).reshape(rows, groups, self.bits, in_word))
+        if self.bits == 4:  # of eight columns, the first four are the low halves of a word's bytes
+            codes = codes[..., :4] | codes[..., 4:] << 4
+        words = codes.swapaxes(2, 3)  # [tiles, G, words, 16, 4]
         fields = [by_tile(self.scale.view(np.uint16))]
         if self.minimum is not None:
             fields.append(by_tile(self.minimum.view(np.uint16)))
@@ -74,8 +78,7 @@ def _fifth_bits(bytes_: np.ndarray) -> np.ndarray:
 
 # How each GGUF type lays out a block of 32 (ggml-common.h of llama.cpp): block u8 [N, G, bytes] -> codes, scale, minimum, bits.
 def _q4_0(block):
-    scale = _halves(block[..., :2])
-    return _nibbles(block[..., 2:]), scale, scale * np.float16(-8), 4
+    return _nibbles(block[..., 2:]), _halves(block[..., :2]), None, 4
 
 
 def _q4_1(block):
@@ -104,9 +107,6 @@ def from_gguf(kind: str, rows: np.ndarray) -> QuantizedWeight | None:
         return None
     size, read = _GGUF_BLOCKS[kind]
     codes, scale, minimum, bits = read(np.ascontiguousarray(rows).reshape(rows.shape[0], -1, size))
-    # Q4_0's minimum is -8 times its scale: exact in f16 unless the scale is among the very largest.
-    if minimum is not None and not np.isfinite(minimum).all():
-        return None
     return QuantizedWeight(np.ascontiguousarray(codes).reshape(rows.shape[0], -1), scale, minimum, bits)
 
 
@@ -140,12 +140,15 @@ class _Quantized(torch.nn.Module):
 class QuantizedLinear(_Quantized):
     """input [..., K] -> [..., N]."""
 
-    def __init__(self, packed: torch.Tensor, weight: QuantizedWeight, bias: torch.Tensor | None):
+    def __init__(self, packed: torch.Tensor, weight: QuantizedWeight, bias: torch.Tensor | None, activations: str):
         super().__init__(packed, weight)
+        self.activation_bits = {"int8": 8, "float32": 32}[activations]
         self.register_buffer("bias", None if bias is None else bias.float())
 
     def forward(self, input):
-        out = torch.ops.weft.quantized_linear(input.float(), self.packed, self.bias, self.rows, self.bits, self.has_minimum)
+        out = torch.ops.weft.quantized_linear(
+            input.float(), self.packed, self.bias, None, None, 0.0, self.rows, self.bits, self.has_minimum, 0, self.activation_bits
+        )
         return out.to(input.dtype)
 
 
@@ -188,8 +191,11 @@ def choose_weights(model, method: str, stored: dict[str, QuantizedWeight]) -> di
     return chosen
 
 
-def exchange_modules(model, weights: dict[str, QuantizedWeight]) -> None:
-    """Puts quantised modules in the place of the linears and embeddings that `weights` names. Tied weights stay one."""
+def exchange_modules(model, weights: dict[str, QuantizedWeight], activations: str) -> None:
+    """Puts quantised modules in the place of the linears and embeddings that `weights` names. Tied weights stay one.
+
+    activations: what the linears multiply, one of weft.export.ACTIVATIONS.
+    """
     packed: dict[int, tuple[torch.Tensor, QuantizedWeight]] = {}
     parameters = {name: parameter for name, parameter in model.named_parameters(remove_duplicate=False)}
     by_parameter = {id(parameters[name]): weight for name, weight in weights.items()}
@@ -200,7 +206,7 @@ def exchange_modules(model, weights: dict[str, QuantizedWeight]) -> None:
         if key not in packed:
             packed[key] = (by_parameter[key].pack(), by_parameter[key])
         if isinstance(module, torch.nn.Linear):
-            new: torch.nn.Module = QuantizedLinear(*packed[key], module.bias)
+            new: torch.nn.Module = QuantizedLinear(*packed[key], module.bias, activations)
         else:
             # Gemma's embedding multiplies by a constant of its own.
             new = QuantizedEmbedding(*packed[key], module.weight.dtype, float(getattr(module, "scalar_embed_scale", 1.0)))

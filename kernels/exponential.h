@@ -1,0 +1,30 @@
+// The exponential function of a vector. Included by kernels/*_rows.h inside of a variant.
+#pragma once
+
+#include "kernels/vector.h"
+
+namespace weft::kernels::WEFT_VARIANT {
+namespace {
+
+// exp for x <= 0, as in Cephes (Moshier): 2^n times a polynomial of degree 6 on [-ln2/2, ln2/2]; within 2 ulp.
+// Below -87.3 the result is 0: what softmax would lose in rounding anyway.
+inline Vector exp_nonpositive(Vector x) {
+  const Integers underflow = x < -87.3f;
+  x = select(underflow, broadcast(0.0f), x);
+  // Adding and taking away 1.5 * 2^23 rounds to the nearest integer; its low bits are that integer.
+  const Vector shifted = x * 1.44269504f + 12582912.0f;
+  const Vector n = shifted - 12582912.0f;
+  const Vector r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
+  Vector p = broadcast(1.9875691500e-4f);
+  p = p * r + 1.3981999507e-3f;
+  p = p * r + 8.3334519073e-3f;
+  p = p * r + 4.1665795894e-2f;
+  p = p * r + 1.6666665459e-1f;
+  p = p * r + 5.0000001201e-1f;
+  p = p * r * r + r + 1.0f;
+  const Vector power = bits_as_float((bits_of(shifted) + 127) << 23);  // the shift drops the bits of 1.5 * 2^23
+  return select(underflow, broadcast(0.0f), p * power);
+}
+
+}  // namespace
+}  // namespace weft::kernels::WEFT_VARIANT

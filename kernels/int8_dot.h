@@ -1,0 +1,196 @@
+// Registers of one 64-byte word row of a weight tile (16 features, 4 columns of each), and the products of such bytes
+// with the activations' codes. The one file that knows an instruction set's integer dot products.
+//
+// Included by kernels/int8_rows.h inside of a variant. A Part is one register: kPartFeatures features. Every variant gives the
+// same integers: kernels/int8_rows.h is one algorithm, and a processor that lacks an instruction set can test it in portable code.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <cstring>
+
+#if !defined(WEFT_PORTABLE_INT8) && (defined(__AVX2__) || defined(__AVX512VNNI__))
+#include <immintrin.h>
+#elif !defined(WEFT_PORTABLE_INT8) && defined(__ARM_FEATURE_DOTPROD)
+#include <arm_neon.h>
+#endif
+
+#include "kernels/vector.h"
+
+namespace weft::kernels::WEFT_VARIANT {
+namespace {
+
+#if !defined(WEFT_PORTABLE_INT8) && defined(__AVX512VNNI__)
+
+constexpr std::size_t kPartFeatures = 16;
+constexpr int kInt8Rows = 8;  // input rows that share a weight's registers
+using Part = __m512i;
+using FloatPart = __m512;
+using Sum4 = __m512i;
+using Sum8 = __m512i;
+
+inline Part load_part(const std::uint8_t* p) { return _mm512_loadu_si512(p); }
+inline Part low_codes(Part words) { return _mm512_and_si512(words, _mm512_set1_epi8(15)); }
+inline Part high_codes(Part words) { return _mm512_and_si512(_mm512_srli_epi16(words, 4), _mm512_set1_epi8(15)); }
+inline Part four_codes(const std::int8_t* p) {
+  std::int32_t word;
+  std::memcpy(&word, p, sizeof word);
+  return _mm512_set1_epi32(word);
+}
+inline Sum4 zero4() { return _mm512_setzero_si512(); }
+inline Sum4 add4(Sum4 sum, Part weights, Part codes) { return _mm512_dpbusd_epi32(sum, weights, codes); }
+inline FloatPart total4(Sum4 sum) { return _mm512_cvtepi32_ps(sum); }
+// The instruction takes unsigned weights: 128 more than they are, which the start makes good.
+inline Sum8 start8(std::int32_t code_sum) { return _mm512_set1_epi32(-128 * code_sum); }
+inline Part prepare8(Part weights) { return _mm512_xor_si512(weights, _mm512_set1_epi8(-128)); }
+inline Sum8 add8(Sum8 sum, Part, Part prepared, Part codes) { return _mm512_dpbusd_epi32(sum, prepared, codes); }
+inline FloatPart total8(Sum8 sum) { return _mm512_cvtepi32_ps(sum); }
+
+inline FloatPart load_halves(const std::uint8_t* p) { return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))); }
+inline FloatPart same(float x) { return _mm512_set1_ps(x); }
+inline FloatPart multiply_add(FloatPart a, FloatPart b, FloatPart c) { return _mm512_fmadd_ps(a, b, c); }
+inline FloatPart multiply(FloatPart a, FloatPart b) { return _mm512_mul_ps(a, b); }
+inline void store_part(float* p, FloatPart v) { _mm512_storeu_ps(p, v); }
+
+#elif !defined(WEFT_PORTABLE_INT8) && defined(__AVX2__)
+
+constexpr std::size_t kPartFeatures = 8;
+constexpr int kInt8Rows = 4;
+using Part = __m256i;
+using FloatPart = __m256;
+using Sum4 = __m256i;  // i16 pairs: a group's 8 products of 2 * 15 * 127 at most fit
+using Sum8 = __m256i;  // i32
+
+inline Part load_part(const std::uint8_t* p) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)); }
+inline Part low_codes(Part words) { return _mm256_and_si256(words, _mm256_set1_epi8(15)); }
+inline Part high_codes(Part words) { return _mm256_and_si256(_mm256_srli_epi16(words, 4), _mm256_set1_epi8(15)); }
+inline Part four_codes(const std::int8_t* p) {
+  std::int32_t word;
+  std::memcpy(&word, p, sizeof word);
+  return _mm256_set1_epi32(word);
+}
+inline Sum4 zero4() { return _mm256_setzero_si256(); }
+inline Sum4 add4(Sum4 sum, Part weights, Part codes) { return _mm256_add_epi16(sum, _mm256_maddubs_epi16(weights, codes)); }
+inline FloatPart total4(Sum4 sum) { return _mm256_cvtepi32_ps(_mm256_madd_epi16(sum, _mm256_set1_epi16(1))); }
+inline Sum8 start8(std::int32_t) { return _mm256_setzero_si256(); }
+// |w| * (sign of w) x: the instruction takes unsigned times signed; 2 * 128 * 127 fits its i16.
+inline Part prepare8(Part weights) { return _mm256_abs_epi8(weights); }
+inline Sum8 add8(Sum8 sum, Part weights, Part prepared, Part codes) {
+  const __m256i pairs = _mm256_maddubs_epi16(prepared, _mm256_sign_epi8(codes, weights));
+  return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+}
+inline FloatPart total8(Sum8 sum) { return _mm256_cvtepi32_ps(sum); }
+
+inline FloatPart load_halves(const std::uint8_t* p) { return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))); }
+inline FloatPart same(float x) { return _mm256_set1_ps(x); }
+inline FloatPart multiply_add(FloatPart a, FloatPart b, FloatPart c) { return _mm256_fmadd_ps(a, b, c); }
+inline FloatPart multiply(FloatPart a, FloatPart b) { return _mm256_mul_ps(a, b); }
+inline void store_part(float* p, FloatPart v) { _mm256_storeu_ps(p, v); }
+
+#elif !defined(WEFT_PORTABLE_INT8) && defined(__ARM_FEATURE_DOTPROD)
+
+constexpr std::size_t kPartFeatures = 4;
+constexpr int kInt8Rows = 4;
+using Part = int8x16_t;
+using FloatPart = float32x4_t;
+using Sum4 = int32x4_t;
+using Sum8 = int32x4_t;
+
+inline Part load_part(const std::uint8_t* p) { return vreinterpretq_s8_u8(vld1q_u8(p)); }
+inline Part low_codes(Part words) { return vandq_s8(words, vdupq_n_s8(15)); }
+inline Part high_codes(Part words) { return vreinterpretq_s8_u8(vshrq_n_u8(vreinterpretq_u8_s8(words), 4)); }
+inline Part four_codes(const std::int8_t* p) {
+  std::int32_t word;
+  std::memcpy(&word, p, sizeof word);
+  return vreinterpretq_s8_s32(vdupq_n_s32(word));
+}
+inline Sum4 zero4() { return vdupq_n_s32(0); }
+inline Sum4 add4(Sum4 sum, Part weights, Part codes) { return vdotq_s32(sum, weights, codes); }
+inline FloatPart total4(Sum4 sum) { return vcvtq_f32_s32(sum); }
+inline Sum8 start8(std::int32_t) { return vdupq_n_s32(0); }
+inline Part prepare8(Part weights) { return weights; }
+inline Sum8 add8(Sum8 sum, Part weights, Part, Part codes) { return vdotq_s32(sum, weights, codes); }
+inline FloatPart total8(Sum8 sum) { return vcvtq_f32_s32(sum); }
+
+inline FloatPart load_halves(const std::uint8_t* p) { return vcvt_f32_f16(vreinterpret_f16_u8(vld1_u8(p))); }
+inline FloatPart same(float x) { return vdupq_n_f32(x); }
+inline FloatPart multiply_add(FloatPart a, FloatPart b, FloatPart c) { return vfmaq_f32(c, a, b); }
+inline FloatPart multiply(FloatPart a, FloatPart b) { return vmulq_f32(a, b); }
+inline void store_part(float* p, FloatPart v) { vst1q_f32(p, v); }
+
+#else  // portable, with AVX-512's shapes: what that variant computes, on any processor
+
+constexpr std::size_t kPartFeatures = 16;
+constexpr int kInt8Rows = 8;
+using Part = std::array<std::uint8_t, 4 * kPartFeatures>;
+using FloatPart = std::array<float, kPartFeatures>;
+using Sum4 = std::array<std::int32_t, kPartFeatures>;
+using Sum8 = Sum4;
+
+inline Part load_part(const std::uint8_t* p) {
+  Part part;
+  std::memcpy(part.data(), p, part.size());
+  return part;
+}
+inline Part low_codes(Part words) {
+  for (std::uint8_t& byte : words) byte &= 15;
+  return words;
+}
+inline Part high_codes(Part words) {
+  for (std::uint8_t& byte : words) byte = static_cast<std::uint8_t>(byte >> 4);
+  return words;
+}
+inline Part four_codes(const std::int8_t* p) {
+  Part part;
+  for (std::size_t i = 0; i < part.size(); ++i) part[i] = static_cast<std::uint8_t>(p[i % 4]);
+  return part;
+}
+// vpdpbusd: unsigned times signed bytes.
+inline Sum4 dot_unsigned(Sum4 sum, const Part& weights, const Part& codes) {
+  for (std::size_t i = 0; i < 4 * kPartFeatures; ++i) sum[i / 4] += int{weights[i]} * static_cast<std::int8_t>(codes[i]);
+  return sum;
+}
+inline Sum4 zero4() { return {}; }
+inline Sum4 add4(const Sum4& sum, const Part& weights, const Part& codes) { return dot_unsigned(sum, weights, codes); }
+inline FloatPart total4(const Sum4& sum) {
+  FloatPart total;
+  for (std::size_t i = 0; i < total.size(); ++i) total[i] = static_cast<float>(sum[i]);
+  return total;
+}
+inline Sum8 start8(std::int32_t code_sum) {
+  Sum8 sum;
+  sum.fill(-128 * code_sum);
+  return sum;
+}
+inline Part prepare8(Part weights) {
+  for (std::uint8_t& byte : weights) byte ^= 128;
+  return weights;
+}
+inline Sum8 add8(const Sum8& sum, const Part&, const Part& prepared, const Part& codes) { return dot_unsigned(sum, prepared, codes); }
+inline FloatPart total8(const Sum8& sum) { return total4(sum); }
+
+inline FloatPart load_halves(const std::uint8_t* p) {
+  const Vector values = half_to_float(p);
+  FloatPart part;
+  store(part.data(), values);
+  return part;
+}
+inline FloatPart same(float x) {
+  FloatPart part;
+  part.fill(x);
+  return part;
+}
+inline FloatPart multiply_add(const FloatPart& a, const FloatPart& b, FloatPart c) {
+  for (std::size_t i = 0; i < c.size(); ++i) c[i] = a[i] * b[i] + c[i];
+  return c;
+}
+inline FloatPart multiply(FloatPart a, const FloatPart& b) {
+  for (std::size_t i = 0; i < a.size(); ++i) a[i] *= b[i];
+  return a;
+}
+inline void store_part(float* p, const FloatPart& v) { std::memcpy(p, v.data(), sizeof v); }
+
+#endif
+
+}  // namespace
+}  // namespace weft::kernels::WEFT_VARIANT

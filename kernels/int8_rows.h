@@ -1,0 +1,166 @@
+// The inner part of the quantised linear on activations of 8 bits: R input rows against one tile of 16 output features.
+//
+// Compiled once for each instruction set (kernels/variants.h). The sums within a group of 32 are whole numbers, hence the same
+// everywhere; lanes are features, so that nothing is summed across lanes; each weight is unpacked once for R rows.
+#pragma once
+
+#include <algorithm>
+
+#include "kernels/int8_dot.h"
+#include "kernels/tile_output.h"
+#include "kernels/vector.h"
+#include "weft/kernels/quantized_linear.h"
+
+namespace weft::kernels::WEFT_VARIANT {
+namespace {
+
+constexpr std::size_t kParts = kTileRows / kPartFeatures;
+constexpr std::size_t kPartBytes = 4 * kPartFeatures;
+
+// One group's dot products of R rows with the tile's features [part * kPartFeatures, ...), as floats.
+template <int R, int Bits>
+inline void group_dots(const Int8Rows& rows, std::size_t row, std::size_t g, const std::uint8_t* words, FloatPart dots[R][kParts]) {
+  const std::size_t columns = rows.weight.columns, groups = columns / kGroup;
+  const std::int8_t* codes = rows.codes + row * columns + g * kGroup;
+  if constexpr (Bits == 4) {
+    Sum4 sums[R][kParts];
+    for (int r = 0; r < R; ++r) {
+      for (std::size_t p = 0; p < kParts; ++p) sums[r][p] = zero4();
+    }
+#pragma GCC unroll 4
+    for (std::size_t v = 0; v < 4; ++v) {
+      Part low[kParts], high[kParts];
+      for (std::size_t p = 0; p < kParts; ++p) {
+        const Part packed = load_part(words + v * 4 * kTileRows + p * kPartBytes);
+        low[p] = low_codes(packed);
+        high[p] = high_codes(packed);
+      }
+      for (int r = 0; r < R; ++r) {
+        const Part x = four_codes(codes + static_cast<std::size_t>(r) * columns + v * 8);
+        for (std::size_t p = 0; p < kParts; ++p) sums[r][p] = add4(sums[r][p], low[p], x);
+      }
+      for (int r = 0; r < R; ++r) {
+        const Part x = four_codes(codes + static_cast<std::size_t>(r) * columns + v * 8 + 4);
+        for (std::size_t p = 0; p < kParts; ++p) sums[r][p] = add4(sums[r][p], high[p], x);
+      }
+    }
+    for (int r = 0; r < R; ++r) {
+      for (std::size_t p = 0; p < kParts; ++p) dots[r][p] = total4(sums[r][p]);
+    }
+  } else {
+    Sum8 sums[R][kParts];
+    for (int r = 0; r < R; ++r) {
+      const Sum8 start = start8(rows.code_sums[(row + static_cast<std::size_t>(r)) * groups + g]);
+      for (std::size_t p = 0; p < kParts; ++p) sums[r][p] = start;
+    }
+#pragma GCC unroll 8
+    for (std::size_t v = 0; v < 8; ++v) {
+      Part weights[kParts], prepared[kParts];
+      for (std::size_t p = 0; p < kParts; ++p) {
+        weights[p] = load_part(words + v * 4 * kTileRows + p * kPartBytes);
+        prepared[p] = prepare8(weights[p]);
+      }
+      for (int r = 0; r < R; ++r) {
+        const Part x = four_codes(codes + static_cast<std::size_t>(r) * columns + v * 4);
+        for (std::size_t p = 0; p < kParts; ++p) sums[r][p] = add8(sums[r][p], weights[p], prepared[p], x);
+      }
+    }
+    for (int r = 0; r < R; ++r) {
+      for (std::size_t p = 0; p < kParts; ++p) dots[r][p] = total8(sums[r][p]);
+    }
+  }
+}
+
+template <int R, int Bits, bool HasMinimum>
+inline void int8_tile(const Int8Rows& rows, std::size_t row, std::size_t tile) {
+  const std::size_t groups = rows.weight.columns / kGroup;
+  const std::size_t group_bytes = rows.weight.group_bytes();
+  const std::uint8_t* group = rows.weight.data + tile * rows.weight.tile_bytes();
+  const float* scales = rows.scales + row * groups;
+  const float* sums = rows.sums + row * groups;
+
+  FloatPart total[R][kParts];
+  for (int r = 0; r < R; ++r) {
+    for (std::size_t p = 0; p < kParts; ++p) total[r][p] = same(0.0f);
+  }
+  for (std::size_t g = 0; g < groups; ++g, group += group_bytes) {
+    FloatPart dots[R][kParts];
+    group_dots<R, Bits>(rows, row, g, group + kTileRows * (HasMinimum ? 4 : 2), dots);
+    FloatPart scale[kParts], minimum[kParts];
+    for (std::size_t p = 0; p < kParts; ++p) {
+      scale[p] = load_halves(group + 2 * p * kPartFeatures);
+      if constexpr (HasMinimum) minimum[p] = load_halves(group + 2 * (kTileRows + p * kPartFeatures));
+    }
+    for (int r = 0; r < R; ++r) {
+      const FloatPart x_scale = same(scales[static_cast<std::size_t>(r) * groups + g]);
+      const float x_sum = sums[static_cast<std::size_t>(r) * groups + g];
+      for (std::size_t p = 0; p < kParts; ++p) {
+        if constexpr (Bits == 4 && !HasMinimum) {  // codes stand for q - 8
+          total[r][p] = multiply_add(scale[p], multiply_add(dots[r][p], x_scale, same(-8.0f * x_sum)), total[r][p]);
+        } else {
+          total[r][p] = multiply_add(scale[p], multiply(dots[r][p], x_scale), total[r][p]);
+        }
+        if constexpr (HasMinimum) total[r][p] = multiply_add(minimum[p], same(x_sum), total[r][p]);
+      }
+    }
+  }
+
+  for (int r = 0; r < R; ++r) {
+    float result[kTileRows];
+    for (std::size_t p = 0; p < kParts; ++p) store_part(result + p * kPartFeatures, total[r][p]);
+    write_tile(rows, row + static_cast<std::size_t>(r), tile, result);
+  }
+}
+
+template <int Bits, bool HasMinimum>
+void int8_tiles(const Int8Rows& rows, std::size_t begin, std::size_t end) {
+  for (std::size_t tile = begin; tile < end; ++tile) {
+    std::size_t row = 0;
+    for (; row + kInt8Rows <= rows.m; row += kInt8Rows) int8_tile<kInt8Rows, Bits, HasMinimum>(rows, row, tile);
+    if constexpr (kInt8Rows > 4) {
+      for (; row + 4 <= rows.m; row += 4) int8_tile<4, Bits, HasMinimum>(rows, row, tile);
+    }
+    for (; row + 2 <= rows.m; row += 2) int8_tile<2, Bits, HasMinimum>(rows, row, tile);
+    for (; row < rows.m; ++row) int8_tile<1, Bits, HasMinimum>(rows, row, tile);
+  }
+}
+
+}  // namespace
+
+void int8_rows(const Int8Rows& rows, std::size_t begin, std::size_t end) {
+  const bool minimum = rows.weight.has_minimum;
+  if (rows.weight.bits == 4) return minimum ? int8_tiles<4, true>(rows, begin, end) : int8_tiles<4, false>(rows, begin, end);
+  return minimum ? int8_tiles<8, true>(rows, begin, end) : int8_tiles<8, false>(rows, begin, end);
+}
+
+// Lanes hold a group's columns: one row at a time, its maximum and its codes by vectors.
+void round_rows(const RoundedRows& rows, std::size_t begin, std::size_t end) {
+  static_assert(kGroup == 2 * kLanes);
+  const std::size_t groups = rows.columns / kGroup;
+  for (std::size_t at = begin * groups; at < end * groups; ++at) {
+    const float* input = rows.input + at * kGroup;
+    const Vector a = load(input), b = load(input + kLanes);
+    const float largest = largest_lane(larger(absolute(a), absolute(b)));
+    const bool counts = largest > 1e-30f;  // below, 127 / largest would overflow
+    const float scale = counts ? largest / 127.0f : 0.0f;
+    const float inverse = counts ? 127.0f / largest : 0.0f;
+    // Adding and taking away 1.5 * 2^23 rounds to the nearest whole number; its low bits are that number.
+    const Vector magic = broadcast(12582912.0f);
+    const Vector rounded_a = a * inverse + magic, rounded_b = b * inverse + magic;
+    const Integers codes_a = bits_of(rounded_a) - 0x4b400000, codes_b = bits_of(rounded_b) - 0x4b400000;
+    std::int32_t code_sum = 0;
+    std::int8_t* codes = rows.codes + at * kGroup;
+    std::int32_t whole[kGroup];
+    std::memcpy(whole, &codes_a, sizeof codes_a);
+    std::memcpy(whole + kLanes, &codes_b, sizeof codes_b);
+    for (std::size_t i = 0; i < kGroup; ++i) {
+      code_sum += whole[i];
+      codes[i] = static_cast<std::int8_t>(whole[i]);
+    }
+    rows.scales[at] = scale;
+    rows.sums[at] = scale * static_cast<float>(code_sum);
+    rows.code_sums[at] = code_sum;
+  }
+}
+
+}  // namespace weft::kernels::WEFT_VARIANT

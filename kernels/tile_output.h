@@ -1,0 +1,26 @@
+// Where a tile's results go. Included by kernels/*_rows.h inside of a variant.
+#pragma once
+
+#include <algorithm>
+
+#include "kernels/variants.h"
+
+namespace weft::kernels::WEFT_VARIANT {
+namespace {
+
+// One row's 16 features of a tile, with bias and residual added; the padding of the last tile stays out.
+inline void write_tile(const QuantizedOutput& rows, std::size_t row, std::size_t tile, float* result) {
+  const std::size_t first = tile * kTileRows;
+  const std::size_t n = std::min(kTileRows, rows.weight.rows - first);
+  const std::size_t at = row * rows.out_stride + first - rows.out_first;
+  if (rows.bias != nullptr) {
+    for (std::size_t i = 0; i < n; ++i) result[i] += rows.bias[first + i];
+  }
+  if (rows.residual != nullptr) {
+    for (std::size_t i = 0; i < n; ++i) result[i] += rows.residual[at + i];
+  }
+  std::copy_n(result, n, rows.out + at);
+}
+
+}  // namespace
+}  // namespace weft::kernels::WEFT_VARIANT

@@ -1,0 +1,2 @@
+#define WEFT_VARIANT avx512_vnni
+#include "kernels/variant.h"

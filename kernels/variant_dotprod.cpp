@@ -1,0 +1,2 @@
+#define WEFT_VARIANT dotprod
+#include "kernels/variant.h"
