@@ -187,7 +187,9 @@ class SpecialRules {
   /// @param allowed     These become their tokens.
   /// @param disallowed  A text that holds one of these, allowed ones aside, is an Error. Others are text.
   /// @throws Error{kInvalidArgument}  a name is not a control token's.
-  explicit SpecialRules(const Tokenizer& tokenizer, const Names& allowed, const Names& disallowed = {.all = true});
+  SpecialRules(const Tokenizer& tokenizer, const Names& allowed, const Names& disallowed);
+  /// Disallows all that aren't allowed.
+  SpecialRules(const Tokenizer& tokenizer, const Names& allowed);
 
   /// Cuts `text` into parts for Tokenizer::encode().
   /// @throws Error{kInvalidArgument}  names the disallowed token and its place.

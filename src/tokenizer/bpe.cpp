@@ -26,26 +26,25 @@ Bpe::PairTable::PairTable(const std::vector<Merge>& merges)
   }
 }
 
-Bpe::Bpe(const std::vector<Merge>& merges, const ByteIds& byte_ids, PieceTable words, bool affixes, Options options)
+Bpe::Bpe(const std::vector<Merge>& merges, BpeAlphabet alphabet, PieceTable words, bool whole_words)
     : pairs_(merges),
-      byte_ids_(byte_ids),
+      alphabet_(std::move(alphabet)),
       words_(std::move(words)),
-      affixes_(affixes),
-      options_(options),
+      whole_words_(whole_words),
       own_merge_(std::make_unique<std::atomic<std::uint8_t>[]>(words_.size())) {}
 
-Bpe::Encoder::Encoder(const Bpe& bpe, std::size_t text_bytes, std::vector<Token>& out) : bpe_(bpe), out_(out) {
+Bpe::Encoder::Encoder(const Bpe& bpe, std::size_t text_bytes) : bpe_(bpe) {
   if (text_bytes >= kRemember) known_.resize(std::min(kMaxKnown, std::bit_ceil(text_bytes / 16)));
 }
 
-void Bpe::Encoder::encode(std::string_view word) {
+void Bpe::Encoder::encode(std::string_view word, std::vector<Token>& ids) {
   const bool is_short = word.size() <= ShortKey::kLongest;
   const std::uint64_t hash = hash_of(word);
   Known* known = is_short && !known_.empty() ? &known_[hash & (known_.size() - 1)] : nullptr;
   const ShortKey key = known != nullptr ? ShortKey(word.data(), word.size()) : ShortKey();
   if (known != nullptr && known->bytes == word.size() && known->key == key) {
-    out_.push_back(known->ids[0]);
-    for (std::size_t i = 1; i < known->count; ++i) out_.push_back(known->ids[i]);
+    ids.push_back(known->ids[0]);
+    for (std::size_t i = 1; i < known->count; ++i) ids.push_back(known->ids[i]);
     return;
   }
   symbols_.clear();
@@ -54,7 +53,7 @@ void Bpe::Encoder::encode(std::string_view word) {
   } else {
     bpe_.merge_word(word, symbols_);
   }
-  out_.insert(out_.end(), symbols_.begin(), symbols_.end());
+  ids.insert(ids.end(), symbols_.begin(), symbols_.end());
   if (known != nullptr && !symbols_.empty() && symbols_.size() <= Known::kMost) {
     known->key = key;
     std::copy(symbols_.begin(), symbols_.end(), known->ids.begin());
@@ -63,10 +62,30 @@ void Bpe::Encoder::encode(std::string_view word) {
   }
 }
 
+void Bpe::Encoder::encode_word(std::string_view word, std::vector<Token>& ids, std::vector<Range>& places) {
+  if (bpe_.whole_words_) {
+    if (const Token id = bpe_.words_.find(word); id >= 0) {
+      ids.push_back(id);
+      places.push_back({0, word.size()});
+      return;
+    }
+  }
+  symbols_.clear();
+  lengths_.clear();
+  bpe_.alphabet_.start(word, symbols_, &lengths_);
+  bpe_.merge_long(symbols_, &lengths_);
+  ids.insert(ids.end(), symbols_.begin(), symbols_.end());
+  std::size_t pos = 0;
+  for (const std::uint32_t length : lengths_) {
+    places.push_back({pos, pos + length});
+    pos += length;
+  }
+}
+
 Token Bpe::find_whole(std::string_view word, std::uint64_t hash) const {
-  if (affixes_ && !options_.whole_words) return -1;
+  if (alphabet_.has_affixes() && !whole_words_) return -1;
   const Token id = words_.find(word, hash);
-  return id >= 0 && (options_.whole_words || is_its_own_merge(id)) ? id : -1;
+  return id >= 0 && (whole_words_ || is_its_own_merge(id)) ? id : -1;
 }
 
 bool Bpe::is_its_own_merge(Token id) const {
@@ -82,25 +101,11 @@ bool Bpe::is_its_own_merge(Token id) const {
 }
 
 void Bpe::merge_word(std::string_view word, std::vector<Token>& symbols) const {
-  start(word, symbols);
+  alphabet_.start(word, symbols);
   if (symbols.size() <= kShort) {
     merge_short(symbols);
   } else {
     merge_long(symbols);
-  }
-}
-
-void Bpe::start(std::string_view word, std::vector<Token>& symbols) const {
-  bool after_unknown = false;
-  for (std::size_t i = 0; i < word.size(); ++i) {
-    const auto byte = static_cast<unsigned char>(word[i]);
-    const Token id = byte_ids_[i == 0][i + 1 == word.size()][byte];
-    if (id >= 0) {
-      symbols.push_back(id);
-    } else if (options_.unknown >= 0 && !(after_unknown && options_.fuse_unknown)) {
-      symbols.push_back(options_.unknown);
-    }
-    after_unknown = id < 0;
   }
 }
 
@@ -128,7 +133,7 @@ void Bpe::merge_short(std::vector<Token>& symbols) const {
 }
 
 // A heap of (rank, place) over a linked list; entries that no longer hold are skipped when they come up.
-void Bpe::merge_long(std::vector<Token>& symbols) const {
+void Bpe::merge_long(std::vector<Token>& symbols, std::vector<std::uint32_t>* lengths) const {
   struct Symbol {
     Token id;
     std::uint32_t previous, next;
@@ -162,6 +167,7 @@ void Bpe::merge_long(std::vector<Token>& symbols) const {
     Symbol& left = list[at];
     if (left.rank != rank) continue;
     Symbol& right = list[left.next];
+    if (lengths != nullptr) (*lengths)[at] += (*lengths)[left.next];
     left.id = left.result;
     left.next = right.next;
     right.rank = kNoRank;
@@ -170,8 +176,12 @@ void Bpe::merge_long(std::vector<Token>& symbols) const {
     if (left.previous != kEnd && rate(left.previous)) heap.push(entry(left.previous));
   }
   std::size_t kept = 0;
-  for (std::uint32_t i = n == 0 ? kEnd : 0; i != kEnd; i = list[i].next) symbols[kept++] = list[i].id;
+  for (std::uint32_t i = n == 0 ? kEnd : 0; i != kEnd; i = list[i].next) {
+    if (lengths != nullptr) (*lengths)[kept] = (*lengths)[i];
+    symbols[kept++] = list[i].id;
+  }
   symbols.resize(kept);
+  if (lengths != nullptr) lengths->resize(kept);
 }
 
 }  // namespace weft::tokenizer

@@ -1,4 +1,4 @@
-// Byte-level byte-pair encoding: a word's bytes become ids by merging neighbours, lowest rank first.
+// Byte-pair encoding: a word's bytes or characters become ids by merging neighbours, lowest rank first.
 #pragma once
 
 #include <array>
@@ -9,36 +9,39 @@
 #include <string_view>
 #include <vector>
 
+#include "bpe_alphabet.h"
+#include "model.h"
 #include "piece_table.h"
 #include "weft/token.h"
 
 namespace weft::tokenizer {
 
-class Bpe {
+class Bpe : public Model {
  public:
   struct Merge {
     Token left, right, result;
   };
-  struct Options {
-    Token unknown = -1;         ///< For a byte that the vocabulary lacks; -1 leaves such bytes out.
-    bool fuse_unknown = false;  ///< One `unknown` for neighbouring unknown bytes.
-    bool whole_words = false;   ///< A word that is a piece is that piece, whatever its merges (`ignore_merges`).
-  };
-  /// The id of each byte where it stands: [first in the word][last in the word][byte]; -1 for none.
-  using ByteIds = std::array<std::array<std::array<Token, 256>, 2>, 2>;
 
-  /// @param merges  By ascending rank. The last of several for one pair counts.
-  /// @param words   The bytes of each id; findable are those that a word may become as a whole.
-  Bpe(const std::vector<Merge>& merges, const ByteIds& byte_ids, PieceTable words, bool affixes, Options options);
+  /// @param merges       By ascending rank. The last of several for one pair counts.
+  /// @param words        Each id's piece as words have it; findable are those that a word may become as a whole.
+  /// @param whole_words  A word that is a piece is that piece, whatever its merges (`ignore_merges`).
+  Bpe(const std::vector<Merge>& merges, BpeAlphabet alphabet, PieceTable words, bool whole_words);
 
-  /// Encodes the words of one text, and remembers those that it has met.
-  class Encoder {
+  [[nodiscard]] std::unique_ptr<Model::Encoder> start(std::size_t text_bytes) const override {
+    return std::make_unique<Encoder>(*this, text_bytes);
+  }
+
+  /// Remembers the words that it has met.
+  class Encoder : public Model::Encoder {
    public:
     /// @param text_bytes  About how much will come: words of a short text aren't remembered.
-    /// @param out         Gets the ids.
-    Encoder(const Bpe& bpe, std::size_t text_bytes, std::vector<Token>& out);
+    Encoder(const Bpe& bpe, std::size_t text_bytes);
+    void encode(std::string_view text, std::span<const Range> words, std::vector<Token>& ids) override {
+      for (const Range& word : words) encode(text.substr(word.begin, word.size()), ids);
+    }
+    void encode_word(std::string_view word, std::vector<Token>& ids, std::vector<Range>& places) override;
     /// Appends the ids of one word, which isn't empty. Costs O(n log n) for n bytes.
-    void encode(std::string_view word);
+    void encode(std::string_view word, std::vector<Token>& ids);
 
    private:
     // A short word of few ids. A new one takes the place of an old one.
@@ -50,9 +53,9 @@ class Bpe {
     };
 
     const Bpe& bpe_;
-    std::vector<Token>& out_;
     std::vector<Known> known_;
     std::vector<Token> symbols_;
+    std::vector<std::uint32_t> lengths_;
   };
 
  private:
@@ -89,17 +92,16 @@ class Bpe {
 
   /// The id of a word that is one piece, or -1. @param hash  hash_of(word)
   [[nodiscard]] Token find_whole(std::string_view word, std::uint64_t hash) const;
-  void start(std::string_view word, std::vector<Token>& symbols) const;
   void merge_short(std::vector<Token>& symbols) const;
-  void merge_long(std::vector<Token>& symbols) const;
+  /// @param lengths  If given: how much of the word each symbol stands for, before and after.
+  void merge_long(std::vector<Token>& symbols, std::vector<std::uint32_t>* lengths = nullptr) const;
   void merge_word(std::string_view word, std::vector<Token>& symbols) const;
   bool is_its_own_merge(Token id) const;
 
   PairTable pairs_;
-  ByteIds byte_ids_;
+  BpeAlphabet alphabet_;
   PieceTable words_;
-  bool affixes_;  // byte_ids_ differ by place, so that a word's bytes don't name its piece
-  Options options_;
+  bool whole_words_;
   // Whether a piece's own bytes merge to it: 0 not yet known, 1 yes, 2 no. Found out when first asked for; any
   // thread finds the same.
   std::unique_ptr<std::atomic<std::uint8_t>[]> own_merge_;

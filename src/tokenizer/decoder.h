@@ -41,6 +41,7 @@ class Decoder {
 
   /// @name Adds one step behind the others; the first one replaces the joining with blanks.
   /// @{
+  void add_nothing() { no_decoder_ = false; }  ///< Pieces are joined as they are.
   void add_byte_level();
   void add_byte_fallback();
   void add_fuse();
@@ -84,7 +85,10 @@ class Decoder {
 
  private:
   std::vector<std::unique_ptr<const StepFactory>> factories_;
-  bool fused_ = false;  // the steps so far leave one piece
+  void gather();
+
+  bool no_decoder_ = true;
+  bool fused_ = false;  // the steps so far leave one piece, which comes in stretches
   bool plain_bytes_ = false;
 };
 

@@ -19,6 +19,7 @@ struct DraftToken {
   Range offsets{0, 0};
   std::int32_t word = -1;
   std::uint32_t type_id = 0;
+  bool second = false;    ///< Of a pair's second text.
   bool special = false;   ///< Put there by a post-processor or by padding.
   bool attention = true;  ///< Not padding.
   /// Blanks that the piece starts and ends with, in characters, as the trimming of offsets counts them.
@@ -27,15 +28,12 @@ struct DraftToken {
 
 struct Draft {
   std::vector<DraftToken> tokens;
-  std::vector<Draft> overflowing;
-  std::string_view text{};  ///< What the offsets are places in.
+  std::vector<Draft> overflowing{};
+  std::string_view text{};  ///< What the offsets are places in: well-formed.
 };
 
 class PostProcessor {
  public:
-  struct Special {
-    std::vector<Token> ids;
-  };
   struct TemplatePiece {
     enum class Kind : std::uint8_t { kFirst, kSecond, kSpecial };
     Kind kind;

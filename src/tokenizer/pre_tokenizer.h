@@ -84,10 +84,16 @@ class PreTokenizer {
   struct Step;
   class Splitter;
   void add(Step step);
+  void run_steps(Words& words, bool at_start, bool traced) const;
 
   std::vector<Step> steps_;
   bool keep_bytes_ = false, needs_trace_ = false, asks_for_start_ = false;
 };
+
+/// Readers of a `tokenizer.json`'s parts.
+/// @throws Error{kCorrupt}
+[[nodiscard]] Metaspace read_metaspace(const JsonValue& json);
+[[nodiscard]] std::string read_character(const JsonValue& json);
 
 /// Reads the "pre_tokenizer" of a `tokenizer.json`.
 /// @param json  Nothing: a text is one word.
