@@ -227,7 +227,7 @@ void HfTokenizer::encode_text(std::string_view text, const Authors& authors, std
       const std::string_view stretch_text = part.substr(piece.range.begin, piece.range.size());
       for (std::size_t done = 0; done < stretch_text.size();) {
         done = pre_tokenizer_.split(stretch_text, done, words);
-        for (const Range& word : words.ranges) encoder.encode(words.text.substr(word.begin, word.size()));
+        encoder.encode(words.text, words.ranges);
       }
     }
   }
