@@ -36,6 +36,14 @@ class BpeAlphabet {
   [[nodiscard]] bool has_affixes() const { return !options_.prefix.empty() || !options_.suffix.empty(); }
   /// Whether no byte is unknown.
   [[nodiscard]] bool is_complete() const { return complete_; }
+  /// The ids of all bytes, if each has one wherever it stands; else nullptr.
+  [[nodiscard]] const std::array<Token, 256>* bytes() const {
+    return complete_ && !has_affixes() ? &(*bytes_)[0][0] : nullptr;
+  }
+  /// At most so many symbols come of a word for each of its bytes.
+  [[nodiscard]] std::size_t most_ids_of_a_byte() const {
+    return fallback_ ? 1 + options_.prefix.size() + options_.suffix.size() : 1;
+  }
 
   /// Appends the symbols of `word`.
   /// @param lengths  If given: how much of the word each stands for; with `fallback`, 1 for each of a character's bytes.
