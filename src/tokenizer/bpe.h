@@ -64,6 +64,7 @@ class Bpe {
     const Bpe& bpe_;
     std::vector<Token>& out_;
     std::unique_ptr<Cache> cache_;
+    std::vector<Token> ids_;  // of the words at hand
   };
 
  private:

@@ -200,19 +200,22 @@ class Scanner {
   const std::uint8_t* blocks_;
 };
 
-// Whether letters begin at `pos` or behind the one byte there, which is `prefix`; they are most words. Reads no further than
-// the next byte.
-template <typename IsPrefix>
-std::size_t start_of_letters(const Scanner& s, std::size_t pos, IsPrefix&& is_prefix) {
-  const std::uint8_t first = s.byte(pos);
-  if (is_in_run(AsciiRun::kAlpha, first)) return pos;
-  const bool prefixed = is_prefix(first) && pos + 1 < s.size() && is_in_run(AsciiRun::kAlpha, s.byte(pos + 1));
-  return prefixed ? pos + 1 : s.size();
+// Most words are ASCII letters, perhaps behind one other character. By a word's first byte: 1 if it is such a letter, 2 if it
+// joins letters behind it, 0 if neither is sure.
+using Starts = std::array<std::uint8_t, 256>;
+template <typename Joins>
+constexpr Starts make_starts(Joins joins) {
+  Starts starts{};
+  for (int c = 0; c < 128; ++c) starts[c] = (kClassOfAscii[c] & kLetter) != 0 ? 1 : joins(c) ? 2 : 0;
+  return starts;
 }
+constexpr Starts kNoStarts{};
+constexpr Starts kGpt2Starts = make_starts([](int c) { return c == ' '; });
+constexpr Starts kCl100kStarts = make_starts([](int c) {
+  return (kClassOfAscii[c] & kDigit) == 0 && !is_newline(c) && c != '\'';  // that may be a contraction
+});
 
 std::size_t next_gpt2(const Scanner& s, std::size_t pos) {
-  const std::size_t start = start_of_letters(s, pos, [](unsigned char c) { return c == ' '; });
-  if (start != s.size()) return s.letters(start);
   const std::size_t contracted = s.contraction<false>(pos);
   if (contracted != pos) return contracted;
   Scanner::Step step = s.at(pos);
@@ -227,11 +230,6 @@ std::size_t next_gpt2(const Scanner& s, std::size_t pos) {
 
 template <int kNumbers>
 std::size_t next_cl100k(const Scanner& s, std::size_t pos) {
-  constexpr auto kPrefix = [](unsigned char c) {
-    return (kClassOfAscii[c & 127] & (kLetter | kDigit)) == 0 && c < 0x80 && !is_newline(c) && c != '\'';
-  };
-  const std::size_t start = start_of_letters(s, pos, kPrefix);
-  if (start != s.size()) return s.letters(start);
   const std::size_t contracted = s.contraction<true>(pos);
   if (contracted != pos) return contracted;
   const Scanner::Step step = s.at(pos);
@@ -275,13 +273,23 @@ std::size_t next_o200k(const Scanner& s, std::size_t pos) {
   return s.blanks_or_lines(pos);
 }
 
-template <typename Next>
+template <const Starts& kStarts, typename Next>
 std::size_t scan_with(Next next, std::string_view text, std::size_t shift, std::vector<Range>& words,
                       std::size_t most) {
   const Scanner scanner(text);
   std::size_t pos = 0;
   for (std::size_t i = 0; i < most && pos < text.size(); ++i) {
-    const std::size_t end = next(scanner, pos);
+    std::size_t end = pos;
+    const std::uint8_t start = kStarts[scanner.byte(pos)];
+    if (start != 0 && pos + 18 <= text.size()) {
+      const std::size_t letters = leading_run<AsciiRun::kAlpha>(text.data() + pos + start - 1);
+      const std::size_t length = letters + start - 1;
+      if (letters != 0) {
+        end = pos + length;
+        if (letters == 16 || scanner.byte(end) >= 0x80) end = scanner.letters(end);
+      }
+    }
+    if (end == pos) end = next(scanner, pos);
     words.push_back({shift + pos, shift + end});
     pos = end;
   }
@@ -301,10 +309,10 @@ std::size_t scan(KnownPattern pattern, std::string_view text, Range range, std::
                  std::size_t most) {
   const std::string_view part = text.substr(range.begin, range.size());
   switch (pattern) {
-    case KnownPattern::kGpt2: return scan_with(next_gpt2, part, range.begin, words, most);
-    case KnownPattern::kCl100k: return scan_with(next_cl100k<3>, part, range.begin, words, most);
-    case KnownPattern::kQwen2: return scan_with(next_cl100k<1>, part, range.begin, words, most);
-    case KnownPattern::kO200k: return scan_with(next_o200k, part, range.begin, words, most);
+    case KnownPattern::kGpt2: return scan_with<kGpt2Starts>(next_gpt2, part, range.begin, words, most);
+    case KnownPattern::kCl100k: return scan_with<kCl100kStarts>(next_cl100k<3>, part, range.begin, words, most);
+    case KnownPattern::kQwen2: return scan_with<kCl100kStarts>(next_cl100k<1>, part, range.begin, words, most);
+    case KnownPattern::kO200k: return scan_with<kNoStarts>(next_o200k, part, range.begin, words, most);
   }
   return range.end;
 }
