@@ -21,6 +21,7 @@ function(weft_add_sdk_prefixes)
   if(NOT python)
     return()
   endif()
+  set(WEFT_SDK_PYTHON "${python}" PARENT_SCOPE)
 
   set(packages "")
   if(WEFT_EXECUTORCH)
@@ -52,7 +53,8 @@ for name in sys.argv[1:]:
 endfunction()
 
 set(WEFT_SDK_LIBRARY_FOLDERS "")
-if(WEFT_EXECUTORCH OR WEFT_AOTI)
+set(WEFT_SDK_PYTHON "")
+if(WEFT_EXECUTORCH OR WEFT_AOTI OR WEFT_PYTHON_MODULE)
   weft_add_sdk_prefixes()
 endif()
 
