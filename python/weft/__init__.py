@@ -14,11 +14,10 @@ Importing weft imports neither torch nor the native module: each comes with the 
 from __future__ import annotations
 
 import importlib
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from weft.errors import Error
+from weft.installation import PREFIXES
 
 if TYPE_CHECKING:
     import weft.export as export
@@ -79,10 +78,8 @@ _PLACES = {
 }
 __all__ = ["Error", "__version__", *_PLACES]
 
-# weft._native lies beside the plug-ins of the backends: in the wheel, else in the build folder of the source tree.
-_package = Path(__file__).resolve().parent
-_builds = [_package, Path(os.environ.get("WEFT_BUILD_DIR") or _package.parents[1] / "build")]
-__path__ += [str(folder / "lib" / "weft") for folder in _builds]
+# weft._native lies beside the plug-ins of the backends.
+__path__ += [str(prefix / "lib" / "weft") for prefix in PREFIXES]
 
 
 def __getattr__(name: str) -> Any:
