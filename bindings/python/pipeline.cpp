@@ -168,9 +168,10 @@ void add_pipeline(nb::module_& module) {
 
   nb::class_<GenerationResult>(module, "GenerationResult", "An answer.")
       .def_ro("text", &GenerationResult::text, "Without stop text and control tokens.")
-      .def_prop_ro("tokens", [](const GenerationResult& self) { return to_array(self.tokens); },
+      .def_prop_ro("tokens", [](const GenerationResult& self) { return to_array(self.tokens); }, nb::rv_policy::automatic,
                    "All that were sampled, the stop token included: i32 [tokens].")
-      .def_prop_ro("prompt_tokens", [](const GenerationResult& self) { return to_array(self.prompt_tokens); }, "i32 [tokens].")
+      .def_prop_ro("prompt_tokens", [](const GenerationResult& self) { return to_array(self.prompt_tokens); },
+                   nb::rv_policy::automatic, "i32 [tokens].")
       .def_ro("finish_reason", &GenerationResult::finish_reason)
       .def_ro("stats", &GenerationResult::stats)
       .def("__str__", [](const GenerationResult& self) { return self.text; });
@@ -190,7 +191,7 @@ void add_pipeline(nb::module_& module) {
            kOptionsDoc)
       .def_prop_ro("cached_tokens", [](Completion& self) {
              return to_array(self.run([](CompletionPipeline& pipeline) { return pipeline.cached_tokens(); }));
-           }, "What the cache holds now: i32 [tokens].")
+           }, nb::rv_policy::automatic, "What the cache holds now: i32 [tokens].")
       .def("reset", [](Completion& self) { self.run([](CompletionPipeline& pipeline) { pipeline.reset(); }); }, "Empties the cache.")
       .def("save", save<CompletionPipeline>, "The cache with its tokens, as bytes (docs/session-file.md).")
       .def("load", load<CompletionPipeline>, "bytes"_a, "What save() gave. A failed load leaves the cache as it was.");

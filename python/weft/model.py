@@ -35,6 +35,8 @@ def load(path: str | os.PathLike[str], *, threads: int = 0, max_context: int = 0
 class Model(_native.Model):
     """One loaded model file: its weights, tokenizer, chat template and defaults. Threads may share it; calls take turns."""
 
+    export_result: Any = None  # of weft.export(), which made the file
+
     def logits(self, input_ids: Any) -> Any:
         """f32 [T, V] for ids [T], or f32 [B, T, V] for ids [B, T]: the logits that follow each token, from an empty cache.
 
