@@ -80,8 +80,7 @@ def export(
     from weft.export import check as checking
     from weft.export.outfile import atomic_output
     from weft.export.progress import Progress
-    from weft.export.passes import few_row_linears
-    from weft.export.program import ProgramShape, export_in_graph, export_ragged, layer_shapes
+    from weft.export.program import ProgramShape, ragged_positions
     from weft.export.quantize import choose_weights, exchange_modules
     from weft.export.sources import load_source
 
@@ -96,33 +95,72 @@ def export(
     weights = choose_weights(loaded.model, quantize, loaded.stored)
     # The eager logits of what the file will hold, while the model still has its plain modules.
     reference = checking.eager_logits(loaded.model) if check else None
+    positions = None
+    if passes:
+        with progress.stage("choosing where the cache lies"):
+            positions, problem = ragged_positions(loaded.model)
+        if problem is not None:
+            progress.note(f"the cache stays in the graph, which is slower: {problem}")
+            if quantize != "none":
+                raise Error("unsupported", f"'{quantize}' needs the cache outside of the graph, but {problem}", "quantize", "choose none")
     exchange_modules(loaded.model, weights)
 
-    with progress.stage("tracing the model"):
-        program = (export_ragged if passes else export_in_graph)(loaded.model, shape)
-    metadata = _metadata(loaded, shape, name=name, dtype=dtype, quantize=_describe(quantize, loaded))
-    if passes:
-        metadata |= {"contract": "ragged", "max_rows": shape.max_rows, "layers": layer_shapes(program)}
-    else:
-        metadata |= {"contract": "in_graph"}
-    assets = {**loaded.assets, "weft.json": json.dumps(metadata, indent=1).encode()}
+    described = _metadata(loaded, shape, name=name, dtype=dtype, quantize=_describe(quantize, loaded))
+    state = {tensor.data_ptr(): tensor.nbytes for tensor in loaded.model.state_dict().values()}
+    largest = None
+    with atomic_output(out, sum(state.values())) as unfinished:
+        with progress.stage("tracing the model"):
+            program, contract_metadata = trace(loaded.model, positions, shape)
+        metadata = described | contract_metadata
+        assets = {**loaded.assets, "weft.json": json.dumps(metadata, indent=1).encode()}
+        with progress.stage(f"lowering to {backend}", seconds=_expected_seconds(loaded.parameters, backend)):
+            lower_program(program, backend, assets, unfinished)
+        if reference is not None:
+            with progress.stage("holding the file against the eager model"):
+                largest = checking.compare(unfinished, reference, dtype=dtype)
+    return ExportResult(out, metadata, largest)
+
+
+def trace(model, positions, shape) -> tuple[Any, dict[str, Any]]:
+    """The exported program of a Transformers model, and what weft.json says of it.
+
+    positions: weft.export.program.Positions for the ragged contract, None for the one in the graph. Raises weft.Error, which names the module that can't be exported.
+    """
+    from weft.export.attention import Unsupported
+    from weft.export.failures import explain
+    from weft.export.program import export_in_graph, export_ragged, layer_shapes
+
+    try:
+        if positions is not None:
+            program = export_ragged(model, shape, positions)
+            return program, {"contract": "ragged", "max_rows": shape.max_rows, "layers": layer_shapes(program)}
+        program, shape, recurrent = export_in_graph(model, shape)
+        return program, {"contract": "in_graph", "max_tokens": shape.max_tokens} | ({"recurrent": True} if recurrent else {})
+    except Unsupported as error:
+        raise Error("unsupported", f"can't be exported: {error}", type(model).__name__, "report the model") from error
+    except (MemoryError, Error):
+        raise
+    except Exception as error:  # of many kinds: a tracer runs the model's own code
+        raise explain(error, model) from error
+
+
+def lower_program(program, backend: str, assets: dict[str, bytes], out: Path) -> None:
+    """Writes `out`. Raises weft.Error, which names the operator that can't be lowered."""
+    from weft.export.failures import explain
+    from weft.export.passes import few_row_linears
 
     if backend == "executorch":
         from weft.export.executorch import lower
     else:
         from weft.export.aoti import lower
-    state = {tensor.data_ptr(): tensor.nbytes for tensor in loaded.model.state_dict().values()}
-    bytes_needed = sum(state.values())
-    largest = None
-    with atomic_output(out, bytes_needed) as unfinished:
-        with progress.stage(f"lowering to {backend}", seconds=_expected_seconds(loaded.parameters, backend)):
-            if passes and backend == "aoti":
-                program = few_row_linears(program)
-            lower(program, assets, unfinished)
-        if reference is not None:
-            with progress.stage("holding the file against the eager model"):
-                largest = checking.compare(unfinished, reference, dtype=dtype)
-    return ExportResult(out, metadata, largest)
+
+        program = few_row_linears(program)
+    try:
+        lower(program, assets, out)
+    except (MemoryError, OSError, Error):
+        raise
+    except Exception as error:
+        raise explain(error, program) from error
 
 
 def _check_arguments(out: Path, backend: str | None, dtype: str, quantize: str | None, max_context: int | None) -> None:

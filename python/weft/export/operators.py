@@ -15,14 +15,14 @@ _ATTENTION = (
 _QUANTIZED_LINEAR = "(Tensor input, Tensor weight, Tensor? bias, int features, int bits, bool minimum"
 _QUANTIZED_EMBEDDING = "(Tensor ids, Tensor weight, int rows, int columns, int bits, bool minimum"
 
-_library = torch.library.Library("weft", "DEF")
-_library.define("linear(Tensor input, Tensor weight, Tensor? bias) -> Tensor")
+library = torch.library.Library("weft", "DEF")
+library.define("linear(Tensor input, Tensor weight, Tensor? bias) -> Tensor")
 
 
 def _define(name: str, arguments: str, shape):
     """Defines an operator whose output is f32 of `shape(*arguments)`, with the `.out` overload that ExecuTorch lowers to."""
-    _library.define(f"{name}{arguments}) -> Tensor")
-    _library.define(f"{name}.out{arguments}, *, Tensor(a!) out) -> Tensor(a!)")
+    library.define(f"{name}{arguments}) -> Tensor")
+    library.define(f"{name}.out{arguments}, *, Tensor(a!) out) -> Tensor(a!)")
 
     def functional(*args):
         return args[0].new_empty(shape(*args), dtype=torch.float32)
@@ -30,8 +30,8 @@ def _define(name: str, arguments: str, shape):
     def out_variant(*args, out):
         return out.resize_(shape(*args))
 
-    torch.library.register_fake(f"weft::{name}", functional, lib=_library)
-    torch.library.impl(_library, f"{name}.out", "Meta")(out_variant)
+    torch.library.register_fake(f"weft::{name}", functional, lib=library)
+    torch.library.impl(library, f"{name}.out", "Meta")(out_variant)
 
 
 # query f32 [1, Hq, T, D], key [1, Hkv, T, D], value [1, Hkv, T, Dv] -> [1, T, Hq, Dv].
@@ -42,7 +42,7 @@ _define("quantized_linear", _QUANTIZED_LINEAR, lambda input, weight, bias, featu
 _define("quantized_embedding", _QUANTIZED_EMBEDDING, lambda ids, weight, rows, columns, *_: (*ids.shape, columns))
 
 
-@torch.library.register_fake("weft::linear", lib=_library)
+@torch.library.register_fake("weft::linear", lib=library)
 def _linear(input, weight, bias):
     """input f32 [..., K], weight [N, K], bias [N] -> [..., N]."""
     return input.new_empty((*input.shape[:-1], weight.shape[0]))

@@ -216,6 +216,8 @@ def _load_checkpoint(
 ) -> transformers.PreTrainedModel:
     import transformers
 
+    from weft.export.support import check_config
+
     where = folder / "config.json"
     if "quantization_config" in config:
         method = (
@@ -232,6 +234,7 @@ def _load_checkpoint(
     load_settings = {"local_files_only": True, "trust_remote_code": False}
     try:
         settings = transformers.AutoConfig.from_pretrained(folder, **load_settings)
+        check_config(settings, where)
         with _without_progress_bars():
             model, report = transformers.AutoModelForCausalLM.from_pretrained(
                 folder,
@@ -242,6 +245,8 @@ def _load_checkpoint(
                 ignore_mismatched_sizes=True,  # reported below, with the names
                 **load_settings,
             )
+    except Error:
+        raise
     except Exception as error:  # of many kinds: every configuration checks itself in its own way
         if isinstance(error, MemoryError) or "can't allocate memory" in str(error):
             fix = "use a machine with more memory, or --dtype bfloat16"
