@@ -38,7 +38,7 @@ from tiny import ARCHITECTURES, MAX_CONTEXT, tiny_model  # noqa: E402
 
 import weft.export  # noqa: E402
 from weft.export import check, program  # noqa: E402
-from weft.export.reference import SequenceState, sequences  # noqa: E402
+from weft.export.reference import SequenceState, attention, sequences  # noqa: E402
 
 RESULTS = ROOT / "build" / "architectures"
 TOLERANCE = {"executorch": 5e-4, "aoti": 1e-5}
@@ -98,7 +98,7 @@ def in_python(model, reference: Reference, positions, shape) -> float:
     """The wrapper that would be traced, run as it is."""
     rows = []
     if positions is not None:
-        wrapper, state = program.RaggedModel(model, positions), SequenceState()
+        wrapper, state = program.RaggedModel(model, positions, operator=attention), SequenceState()
         with program._implementations(model, "weft"):
             for keep, tokens in reference.calls:
                 state.truncate(keep)

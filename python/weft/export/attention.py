@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from torch.utils._python_dispatch import _disable_current_modes
@@ -30,6 +30,7 @@ class AttentionScope:
 
     positions: torch.Tensor  # i64 [T]: each token's index in its sequence
     context: torch.Tensor  # i64 [1]: the handle of this call's caches
+    operator: Callable = torch.ops.weft.attention  # or what stands for it in Python (weft.export.reference)
     # Caches are numbered in the order of the calls: a model's own layer numbers may skip layers, or have two attentions.
     layers: int = 0
 
@@ -121,19 +122,20 @@ def _operator_attention(
     else:
         raise Unsupported("its attention has a mask or bias of its own")
     layer, _scope.layers = _scope.layers, _scope.layers + 1
-    out = torch.ops.weft.attention(
-        query,
-        key,
-        value,
+    # The caches and the sums are f32, whatever the model computes in.
+    out = _scope.operator(
+        query.float(),
+        key.float(),
+        value.float(),
         _scope.positions,
         _scope.context,
         layer,
         float(scaling if scaling is not None else query.shape[-1] ** -0.5),
         window,
         float(softcap or 0.0),
-        s_aux,
+        None if s_aux is None else s_aux.float(),
     )
-    return out, None
+    return out.to(query.dtype), None
 
 
 AttentionInterface.register("weft", _operator_attention)

@@ -15,14 +15,24 @@ _ATTENTION = (
 _QUANTIZED_LINEAR = "(Tensor input, Tensor weight, Tensor? bias, int features, int bits, bool minimum"
 _QUANTIZED_EMBEDDING = "(Tensor ids, Tensor weight, int rows, int columns, int bits, bool minimum"
 
-library = torch.library.Library("weft", "DEF")
-library.define("linear(Tensor input, Tensor weight, Tensor? bias) -> Tensor")
+_library = torch.library.Library("weft", "FRAGMENT")
+
+
+def _define_once(name: str, schema: str) -> None:
+    """Unless the plug-in of the AOTInductor backend is in this process, and has defined it (backends/aoti/operators.cpp)."""
+    operator, _, overload = name.partition(".")
+    # Not torch.ops.weft: it would remember the overloads of now.
+    if overload not in {known.overload_name for known in torch._C._jit_get_schemas_for_operator(f"weft::{operator}")}:
+        _library.define(name + schema)
+
+
+_define_once("linear", "(Tensor input, Tensor weight, Tensor? bias) -> Tensor")
 
 
 def _define(name: str, arguments: str, shape):
     """Defines an operator whose output is f32 of `shape(*arguments)`, with the `.out` overload that ExecuTorch lowers to."""
-    library.define(f"{name}{arguments}) -> Tensor")
-    library.define(f"{name}.out{arguments}, *, Tensor(a!) out) -> Tensor(a!)")
+    _define_once(name, f"{arguments}) -> Tensor")
+    _define_once(f"{name}.out", f"{arguments}, *, Tensor(a!) out) -> Tensor(a!)")
 
     def functional(*args):
         return args[0].new_empty(shape(*args), dtype=torch.float32)
@@ -30,8 +40,8 @@ def _define(name: str, arguments: str, shape):
     def out_variant(*args, out):
         return out.resize_(shape(*args))
 
-    torch.library.register_fake(f"weft::{name}", functional, lib=library)
-    torch.library.impl(library, f"{name}.out", "Meta")(out_variant)
+    torch.library.register_fake(f"weft::{name}", functional, lib=_library)
+    torch.library.impl(_library, f"{name}.out", "Meta")(out_variant)
 
 
 # query f32 [1, Hq, T, D], key [1, Hkv, T, D], value [1, Hkv, T, Dv] -> [1, T, Hq, Dv].
@@ -42,7 +52,7 @@ _define("quantized_linear", _QUANTIZED_LINEAR, lambda input, weight, bias, featu
 _define("quantized_embedding", _QUANTIZED_EMBEDDING, lambda ids, weight, rows, columns, *_: (*ids.shape, columns))
 
 
-@torch.library.register_fake("weft::linear", lib=library)
+@torch.library.register_fake("weft::linear", lib=_library)
 def _linear(input, weight, bias):
     """input f32 [..., K], weight [N, K], bias [N] -> [..., N]."""
     return input.new_empty((*input.shape[:-1], weight.shape[0]))

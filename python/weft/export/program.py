@@ -21,6 +21,7 @@ from torch.export import Dim, ExportedProgram
 from transformers.cache_utils import Cache, CacheLayerMixin
 
 from weft.errors import first_line
+from weft.export import reference
 from weft.export.attention import AttentionScope, Unsupported, attention_scope
 from weft.export.graph_cache import GraphCache
 from weft.export.reference import SequenceState, sequences
@@ -108,9 +109,10 @@ class Positions:
 class RaggedModel(torch.nn.Module):
     """forward(tokens i64[T], positions i64[T], rows i64[R], context i64[1]) -> logits f32[R, V]."""
 
-    def __init__(self, model: torch.nn.Module, positions: Positions):
+    def __init__(self, model: torch.nn.Module, positions: Positions, operator=torch.ops.weft.attention):
         super().__init__()
         self.model = model
+        self.operator = operator
         self.positions = positions
         self.layers = 0  # caches that the last forward used
         self._rows: torch.Tensor | None = None
@@ -129,7 +131,7 @@ class RaggedModel(torch.nn.Module):
 
     def forward(self, tokens, positions, rows, context):
         self._rows = rows
-        scope = AttentionScope(positions=positions, context=context)
+        scope = AttentionScope(positions=positions, context=context, operator=self.operator)
         with attention_scope(scope):
             first = self.positions.first
             told = {} if first is None else {"position_ids": (positions + first)[None]}
@@ -247,7 +249,7 @@ def _problem_of(model, way: Positions) -> str | None:
     texts = torch.randint(0, vocab_size, (2, 14), generator=generator)
     alone = torch.cat([model(input_ids=text[None], use_cache=False).logits[0].float() for text in texts])
 
-    wrapper = RaggedModel(model, way)
+    wrapper = RaggedModel(model, way, operator=reference.attention)
     states = [SequenceState(), SequenceState()]
     parts = [((0, 0, 5),), ((0, 5, 9), (1, 0, 7)), ((1, 7, 14), (0, 9, 10)), ((0, 10, 14),)]  # (sequence, begin, end)
     together = torch.empty_like(alone)

@@ -1,5 +1,6 @@
-"""`weft::attention` in plain PyTorch: what the kernel is held against, and what lets a traced model run in Python.
+"""`weft::attention` in plain PyTorch: it says, before anything is compiled, whether a model can do with the operator.
 
+    wrapper = RaggedModel(model, positions, operator=attention)
     with sequences([state], [5]) as context:
         logits = wrapper(tokens, positions, rows, context)   # state has read 5 tokens more
 
@@ -12,8 +13,6 @@ import contextlib
 from collections.abc import Iterator
 
 import torch
-
-from weft.export.operators import library
 
 
 class SequenceState:
@@ -40,7 +39,7 @@ def sequences(states: list[SequenceState], n_tokens: list[int]) -> Iterator[torc
         del _calls[handle]
 
 
-def _attention(query, key, value, positions, context, layer, scale, window, softcap, sinks):
+def attention(query, key, value, positions, context, layer, scale, window, softcap, sinks):
     states, counts = _calls[int(context)]
     query, key, value = query[0], key[0], value[0]
     out, first = [], 0
@@ -69,6 +68,3 @@ def _attention(query, key, value, positions, context, layer, scale, window, soft
         weights = torch.softmax(scores, dim=-1)[..., : new_key.shape[1]]
         out.append(weights @ new_value.repeat_interleave(group, dim=0))
     return torch.cat(out, dim=1).transpose(0, 1)[None].contiguous()
-
-
-torch.library.impl(library, "attention", "CPU")(_attention)
