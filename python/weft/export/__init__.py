@@ -69,6 +69,7 @@ def export(
     check: bool = True,
     name: str | None = None,
     backend: str | None = None,
+    allow_pickle: bool = False,
     progress: Progress | None = None,
 ) -> ExportResult:
     """Exports `source` to the one file `out`.
@@ -85,6 +86,7 @@ def export(
     perplexity: a text file to measure on, before and after; it takes two more runs over its first 16384 tokens.
     passes: False leaves every optional transformation out: the caches are in the graph, all logits are computed.
     check: False skips running the written file.
+    allow_pickle: True reads pickled weights too (.bin, .pth, Meta's), which may run code of those who made them.
 
     Raises weft.Error; then nothing is left at `out` that wasn't there before.
     """
@@ -103,7 +105,7 @@ def export(
     from weft.export.sources import load_source
 
     progress = progress or Progress()
-    loaded = load_source(source, dtype=getattr(torch, dtype), progress=progress)
+    loaded = load_source(source, dtype=getattr(torch, dtype), progress=progress, allow_pickle=allow_pickle)
     context = _choose_context(loaded, max_context)
     shape = ProgramShape(max_context=context, vocab_size=_vocab_size(loaded))
     text = _PerplexityText(perplexity, loaded, context) if perplexity is not None else None
