@@ -1,5 +1,6 @@
 #include <bit>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -33,13 +34,33 @@ std::vector<Token> read_ids(const Json& list, std::size_t vocab_size, const std:
   return tokens;
 }
 
-// One list of ids, or a list of such lists, which are fed one after another.
-std::vector<std::vector<Token>> read_chunks(const std::filesystem::path& path, std::size_t vocab_size) {
+// Tokens to feed, once the cache has gone back to its first `keep` tokens.
+struct Chunk {
+  std::optional<std::size_t> keep;
+  std::vector<Token> tokens;
+};
+
+// One list of ids, or a list of such lists, which are fed one after another; {"keep": 5, "ids": [1, 2]} rewinds first.
+std::vector<Chunk> read_chunks(const std::filesystem::path& path, std::size_t vocab_size) {
   const Json json = Json::parse(read_text(path), nullptr, /*allow_exceptions=*/false);
-  if (!json.is_array() || json.empty() || !json.front().is_array()) return {read_ids(json, vocab_size, path.string())};
-  std::vector<std::vector<Token>> chunks;
-  for (const Json& chunk : json) {
-    chunks.push_back(read_ids(chunk, vocab_size, path.string() + ": [" + std::to_string(chunks.size()) + "]"));
+  if (!json.is_array() || json.empty() || !json.front().is_structured()) return {{{}, read_ids(json, vocab_size, path.string())}};
+  std::vector<Chunk> chunks;
+  std::size_t held = 0;
+  for (const Json& entry : json) {
+    const std::string where = path.string() + ": [" + std::to_string(chunks.size()) + "]";
+    Chunk chunk;
+    if (entry.is_object()) {
+      const Json keep = entry.value("keep", Json(held));
+      if (!keep.is_number_unsigned() || keep.get<std::uint64_t>() > held) {
+        throw Error(ErrorCode::kInvalidArgument, "keep is not a number from 0 to " + std::to_string(held), where,
+                    "write how many of the tokens that were read so far stay");
+      }
+      held = keep.get<std::uint64_t>();
+      chunk.keep = held;
+    }
+    chunk.tokens = read_ids(entry.is_object() ? entry.value("ids", Json()) : entry, vocab_size, where);
+    held += chunk.tokens.size();
+    chunks.push_back(std::move(chunk));
   }
   return chunks;
 }
@@ -54,8 +75,9 @@ int run(const LogitsCommand& command) {
   NewFile output(command.output_file);
   const auto cache = runner->new_cache();
   Logits logits;
-  for (const std::vector<Token>& chunk : chunks) {
-    const Step step{*cache, chunk, LogitRows::kAll};
+  for (const Chunk& chunk : chunks) {
+    if (chunk.keep) cache->truncate(*chunk.keep);
+    const Step step{*cache, chunk.tokens, LogitRows::kAll};
     runner->forward({&step, 1}, logits);
     const auto bytes = std::as_bytes(logits.data());
     output.stream().write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));

@@ -82,6 +82,14 @@ void append(const AttentionArguments& a, KvCache& cache, std::size_t first, std:
   }
 }
 
+// The first cache row that the token at `position` sees; AttentionArguments::window.
+std::size_t first_visible(std::size_t position, std::int64_t window) noexcept {
+  if (window == 0) return 0;
+  const auto size = static_cast<std::size_t>(window > 0 ? window : -(window + 1)) + (window > 0 ? 0 : 1);
+  if (window < 0) return position / size * size;
+  return position >= size ? position + 1 - size : 0;
+}
+
 // One unit of work: up to kMaxRows of the rows (token, head in group) that share a sequence and a kv head.
 struct Unit {
   std::uint32_t sequence, kv_head, first_row, n_rows;
@@ -167,8 +175,7 @@ const char* attention(const AttentionArguments& a) {
         rows.sums[r] = query + a.query.size;
         std::fill_n(rows.sums[r], value_stride, 0.0f);
         rows.end[r] = sequence.cache->size() + token + 1;
-        const auto window = static_cast<std::size_t>(std::max<std::int64_t>(a.window, 0));
-        rows.begin[r] = window > 0 && rows.end[r] > window ? rows.end[r] - window : 0;
+        rows.begin[r] = first_visible(rows.end[r] - 1, a.window);
         rows.sink[r] = rows.has_sink ? a.sinks[head] : 0.0f;
         rows.out[r] = a.out + (batch_row * a.query.heads + head) * a.value.size;
       }

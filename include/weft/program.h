@@ -53,6 +53,7 @@ struct ProgramInfo {
   std::size_t max_context = 0;                 ///< Tokens of one sequence.
   std::size_t max_tokens = 0;                  ///< T of one call.
   std::size_t max_rows = 0;                    ///< R of one call; kRagged only.
+  bool recurrent = false;                      ///< The state can't go back: kInGraph only; position 0 begins it anew.
   std::vector<kernels::KvLayerShape> layers;   ///< kRagged only.
   std::uint64_t fingerprint = 0;               ///< Tells saved caches of other models apart.
 };

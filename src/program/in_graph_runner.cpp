@@ -1,11 +1,12 @@
 // One sequence for each loaded instance of a program, whose caches are buffers inside of the graph.
 //
 // A cache is an instance and the tokens that it has read. What the graph can't do (copy or save its
-// buffers) is done by reading those tokens again: slower, same logits.
+// buffers, take a recurrent state back) is done by reading those tokens again: slower, same logits.
 
 #include <algorithm>
 #include <istream>
 #include <ostream>
+#include <utility>
 
 #include "src/program/runner_checks.h"
 #include "weft/error.h"
@@ -21,10 +22,11 @@ class InGraphCache final : public Cache {
 
   [[nodiscard]] std::size_t size() const noexcept override { return tokens_.size(); }
   [[nodiscard]] std::size_t capacity() const noexcept override;
-  // Rows behind the position of the next token are never looked at before they are written again.
+  // Rows of attention behind the position of the next token are never looked at before they are written again.
   void truncate(std::size_t n_tokens) override {
     check_truncate(n_tokens, tokens_.size());
     tokens_.resize(n_tokens);
+    if (read_ > n_tokens) read_ = keeps_rows() ? n_tokens : 0;
   }
   [[nodiscard]] std::unique_ptr<Cache> fork() const override;
   void save(std::ostream& out) const override;
@@ -32,11 +34,15 @@ class InGraphCache final : public Cache {
   [[nodiscard]] InGraphRunner* owner() const noexcept { return owner_; }
   [[nodiscard]] Program& instance() noexcept { return *instance_; }
   [[nodiscard]] std::vector<Token>& tokens() noexcept { return tokens_; }
+  /// How many of the tokens the instance's state holds: fewer where a recurrent state must be made again.
+  [[nodiscard]] std::size_t& read() noexcept { return read_; }
 
  private:
+  [[nodiscard]] bool keeps_rows() const noexcept;
   InGraphRunner* owner_;
   std::unique_ptr<Program> instance_;
   std::vector<Token> tokens_;
+  std::size_t read_ = 0;
 };
 
 class InGraphRunner final : public Runner {
@@ -51,6 +57,7 @@ class InGraphRunner final : public Runner {
   [[nodiscard]] std::size_t vocab_size() const noexcept override { return info_.vocab_size; }
   [[nodiscard]] std::size_t max_context() const noexcept override { return max_context_; }
   [[nodiscard]] std::uint64_t fingerprint() const noexcept { return info_.fingerprint; }
+  [[nodiscard]] bool recurrent() const noexcept { return info_.recurrent; }
 
   [[nodiscard]] std::unique_ptr<Cache> new_cache() override {
     return std::make_unique<InGraphCache>(this, spare_ ? std::move(spare_) : load_());
@@ -102,22 +109,36 @@ class InGraphRunner final : public Runner {
  private:
   void advance(const Step& step, Logits& out, std::size_t& out_row) {
     auto& cache = static_cast<InGraphCache&>(step.cache);
+    const std::vector<Token> again(cache.tokens().begin() + static_cast<std::ptrdiff_t>(cache.read()), cache.tokens().end());
+    for (std::span<const Token> rest = again; !rest.empty();) run_chunk(cache, rest);
     for (auto rest = step.tokens; !rest.empty();) {
-      const auto chunk = rest.first(std::min(rest.size(), info_.max_tokens));
-      rest = rest.subspan(chunk.size());
-      tokens_.assign(chunk.begin(), chunk.end());
-      positions_.resize(chunk.size());
-      for (std::size_t i = 0; i < chunk.size(); ++i) positions_[i] = static_cast<std::int64_t>(cache.size() + i);
-      const auto n = static_cast<std::int64_t>(chunk.size());
-      const ProgramInput inputs[] = {{tokens_.data(), {1, n}}, {positions_.data(), {n}}};
-      const ProgramOutput logits = cache.instance().execute(inputs);
-      check_output(logits, chunk.size(), info_.vocab_size, name_);
-      cache.tokens().insert(cache.tokens().end(), chunk.begin(), chunk.end());
+      const std::size_t before = cache.read();
+      const ProgramOutput logits = run_chunk(cache, rest);
+      const std::size_t n = cache.read() - before;
+      const auto read = step.tokens.subspan(step.tokens.size() - rest.size() - n, n);
+      cache.tokens().insert(cache.tokens().end(), read.begin(), read.end());
       const bool all = step.rows == LogitRows::kAll;
-      for (std::size_t i = all ? 0 : chunk.size() - 1; i < chunk.size() && (all || rest.empty()); ++i) {
+      for (std::size_t i = all ? 0 : n - 1; i < n && (all || rest.empty()); ++i) {
         std::copy_n(logits.data + i * info_.vocab_size, info_.vocab_size, out.row(out_row++).begin());
       }
     }
+  }
+
+  // The program's next call: reads as much of `rest` as it takes, and cuts that off.
+  ProgramOutput run_chunk(InGraphCache& cache, std::span<const Token>& rest) {
+    const auto chunk = rest.first(std::min(rest.size(), info_.max_tokens));
+    rest = rest.subspan(chunk.size());
+    tokens_.assign(chunk.begin(), chunk.end());
+    positions_.resize(chunk.size());
+    for (std::size_t i = 0; i < chunk.size(); ++i) positions_[i] = static_cast<std::int64_t>(cache.read() + i);
+    const auto n = static_cast<std::int64_t>(chunk.size());
+    const ProgramInput inputs[] = {{tokens_.data(), {1, n}}, {positions_.data(), {n}}};
+    // A call that fails may have advanced a recurrent state: then it is made again from the first token.
+    const std::size_t before = std::exchange(cache.read(), info_.recurrent ? 0 : cache.read());
+    const ProgramOutput logits = cache.instance().execute(inputs);
+    check_output(logits, chunk.size(), info_.vocab_size, name_);
+    cache.read() = before + chunk.size();
+    return logits;
   }
 
   ProgramLoader load_;
@@ -129,6 +150,8 @@ class InGraphRunner final : public Runner {
 };
 
 std::size_t InGraphCache::capacity() const noexcept { return owner_->max_context(); }
+
+bool InGraphCache::keeps_rows() const noexcept { return !owner_->recurrent(); }
 
 std::unique_ptr<Cache> InGraphCache::fork() const { return owner_->replay(tokens_); }
 

@@ -58,6 +58,10 @@ ProgramInfo parse_program_info(std::string_view text, const std::string& where) 
   const Json& contract = member(json, "contract", where);
   if (contract == "in_graph") {
     info.contract = Contract::kInGraph;
+    if (const auto recurrent = json.find("recurrent"); recurrent != json.end()) {
+      if (!recurrent->is_boolean()) fail(where, "recurrent is neither true nor false");
+      info.recurrent = recurrent->get<bool>();
+    }
     return info;
   }
   if (contract != "ragged") {

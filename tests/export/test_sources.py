@@ -193,9 +193,11 @@ class TestNamesWhatIsWrongWithTheFolder:
         (tmp_path / "a.gguf").touch()
         assert error_of(load, tmp_path).fix == f"give one of them: {tmp_path / 'a.gguf'}"
 
-    def test_metas_own_format(self, load, tmp_path):
+    def test_metas_own_format_unasked(self, load, tmp_path):
         write(tmp_path / "params.json", {})
-        assert "holds a checkpoint of Meta's format (params.json)" in str(error_of(load, tmp_path))
+        error = error_of(load, tmp_path)
+        assert error.message.startswith("Meta's checkpoints are pickles")
+        assert "--allow-pickle" in error.fix
 
     @pytest.mark.parametrize("name", ["model.safetensors", "pytorch_model.bin", "config.json"])
     def test_one_file_of_a_checkpoint(self, load, tmp_path, name):
@@ -236,7 +238,8 @@ class TestNamesWhatIsWrongWithTheFolder:
         (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
         error = error_of(load, folder)
         assert (error.code, error.where) == ("unsupported", str(folder / "pytorch_model.bin"))
-        assert error.message == "is a pickle, which may run code when it is read; only safetensors are"
+        assert error.message.startswith("its weights are pickles, which may run code when they are read")
+        assert "--allow-pickle" in error.fix
 
     def test_no_weights(self, make_checkpoint, load):
         folder = make_checkpoint()

@@ -53,8 +53,8 @@ std::vector<float> reference(const Batch& b, const AttentionArguments& a) {
   for (std::size_t t = 0; t < b.tokens; ++t) {
     for (std::size_t h = 0; h < b.heads; ++h) {
       const std::size_t kv = h / (b.heads / b.kv_heads);
-      const std::size_t window = static_cast<std::size_t>(a.window);
-      const std::size_t first = window > 0 && t + 1 > window ? t + 1 - window : 0;
+      const auto size = static_cast<std::size_t>(std::abs(a.window));
+      const std::size_t first = a.window < 0 ? t / size * size : size > 0 && t + 1 > size ? t + 1 - size : 0;
       std::vector<double> score;
       double top = a.sinks.empty() ? -INFINITY : a.sinks[h];
       for (std::size_t j = first; j <= t; ++j) {
@@ -131,7 +131,7 @@ INSTANTIATE_TEST_SUITE_P(Shapes, Attention,
                                          Case{200, 9, 3, 64, 64, 0, 0, false}, Case{131, 8, 8, 48, 20, 0, 0, false},
                                          Case{300, 4, 1, 256, 256, 0, 0, false}, Case{300, 6, 2, 32, 32, 7, 0, false},
                                          Case{300, 6, 2, 32, 32, 130, 0, false}, Case{90, 2, 1, 80, 80, 0, 5.0f, false},
-                                         Case{90, 4, 2, 64, 64, 16, 0, true}, Case{3, 10, 2, 24, 40, 0, 0, true}));
+                                         Case{300, 6, 2, 32, 32, -40, 0, false}, Case{90, 4, 2, 64, 64, 16, 0, true}, Case{3, 10, 2, 24, 40, 0, 0, true}));
 
 TEST(Attention, GivesTheSameBitsHoweverAPromptIsCut) {
   const Batch batch(290, 6, 2, 64, 64, 2);

@@ -20,6 +20,12 @@ TEST(ProgramInfo, ReadsWhatTheExportWrites) {
   EXPECT_EQ(info.layers[1], (kernels::KvLayerShape{1, 8, 24}));
 }
 
+TEST(ProgramInfo, KnowsAStateThatCannotGoBack) {
+  const std::string text = R"({"format":1,"contract":"in_graph","vocab_size":100,"max_context":64,"max_tokens":1,"recurrent":true})";
+  EXPECT_TRUE(parse_program_info(text, "m.pte").recurrent);
+  EXPECT_THROW((void)parse_program_info(std::string(text).replace(text.find("true"), 4, "1"), "m.pte"), Error);
+}
+
 TEST(ProgramInfo, TellsModelsApart) {
   std::string other = kGood;
   other.replace(other.find("100"), 3, "101");

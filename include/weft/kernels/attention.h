@@ -70,7 +70,8 @@ struct AttentionArguments {
   std::int64_t context = 0;                    ///< ForwardScope::handle().
   std::int64_t layer = 0;
   float scale = 1.0f;                          ///< Multiplies the scores.
-  std::int64_t window = 0;                     ///< > 0: a token sees itself and the window - 1 before it.
+  /// w > 0: a token sees itself and the w - 1 before it; -c < 0: only what lies in its own chunk of c tokens (Llama 4).
+  std::int64_t window = 0;
   float softcap = 0.0f;                        ///< > 0: scores become softcap * tanh(score / softcap) (Gemma 2).
   std::span<const float> sinks = {};           ///< Empty, or [Hq]: one more score for each head, without a value (gpt-oss).
   float* out = nullptr;                        ///< [T, Hq, Dv], contiguous.

@@ -72,6 +72,7 @@ def export(
     check: bool = True,
     name: str | None = None,
     backend: str | None = None,
+    allow_pickle: bool = False,
     progress: Progress | None = None,
 ) -> ExportResult:
     """Exports `source` to the one file `out`.
@@ -90,6 +91,7 @@ def export(
         and is several times as fast; with "float32" the file gives the logits of the dequantised weights.
     passes: False leaves every optional transformation out: the caches are in the graph, all logits are computed.
     check: False skips running the written file.
+    allow_pickle: True reads pickled weights too (.bin, .pth, Meta's), which may run code of those who made them.
 
     Raises weft.Error; then nothing is left at `out` that wasn't there before.
     """
@@ -105,13 +107,12 @@ def export(
     from weft.export import check as checking
     from weft.export.outfile import atomic_output
     from weft.export.progress import Progress
-    from weft.export.passes import QUANTIZED_PASSES, few_row_linears, run_passes
-    from weft.export.program import ProgramShape, export_in_graph, export_ragged, layer_shapes
+    from weft.export.program import ProgramShape, ragged_positions
     from weft.export.quantize import exchange_modules
     from weft.export.sources import load_source
 
     progress = progress or Progress()
-    loaded = load_source(source, dtype=getattr(torch, dtype), progress=progress)
+    loaded = load_source(source, dtype=getattr(torch, dtype), progress=progress, allow_pickle=allow_pickle)
     context = _choose_context(loaded, max_context)
     shape = ProgramShape(max_context=context, vocab_size=_vocab_size(loaded))
     text = _PerplexityText(perplexity, loaded, context) if perplexity is not None else None
@@ -119,36 +120,77 @@ def export(
     loaded, plan, weights = _quantize(source, loaded, quantize, quantize_layers, calibration, passes, progress)
     # The eager logits of what the file will hold, while the model still has its plain modules.
     reference = checking.eager_logits(loaded.model) if check else None
+    positions = None
+    if passes:
+        with progress.stage("choosing where the cache lies"):
+            positions, problem = ragged_positions(loaded.model)
+        if problem is not None:
+            if weights:
+                message = f"quantised weights need the cache outside of the graph, but {problem}"
+                raise Error("unsupported", message, "quantize", "choose none")
+            progress.note(f"the cache stays in the graph, which is slower: {problem}")
     exchange_modules(loaded.model, weights, activations)
 
-    with progress.stage("tracing the model"):
-        program = (export_ragged if passes else export_in_graph)(loaded.model, shape)
-    metadata = _metadata(loaded, shape, name=name, dtype=dtype, quantize=_describe(plan, loaded, calibration is not None))
+    described = _metadata(loaded, shape, name=name, dtype=dtype, quantize=_describe(plan, loaded, calibration is not None))
     if weights:
-        metadata |= {"activations": activations}
-    if passes:
-        metadata |= {"contract": "ragged", "max_rows": shape.max_rows, "layers": layer_shapes(program)}
-    else:
-        metadata |= {"contract": "in_graph"}
-    assets = {**loaded.assets, "weft.json": json.dumps(metadata, indent=1).encode()}
-
-    if backend == "executorch":
-        from weft.export.executorch import lower
-    else:
-        from weft.export.aoti import lower
+        described |= {"activations": activations}
     state = {tensor.data_ptr(): tensor.nbytes for tensor in loaded.model.state_dict().values()}
-    bytes_needed = sum(state.values())
     largest = None
-    with atomic_output(out, bytes_needed) as unfinished:
+    with atomic_output(out, sum(state.values())) as unfinished:
+        with progress.stage("tracing the model"):
+            program, contract = trace(loaded.model, positions, shape)
+        metadata = described | contract
+        assets = {**loaded.assets, "weft.json": json.dumps(metadata, indent=1).encode()}
         with progress.stage(f"lowering to {backend}", seconds=_expected_seconds(loaded.parameters, backend)):
-            if passes:
-                program = run_passes(program, (*QUANTIZED_PASSES, *((few_row_linears,) if backend == "aoti" else ())))
-            lower(program, assets, unfinished)
+            lower_program(program, backend, assets, unfinished, passes=passes)
         if reference is not None:
             with progress.stage("holding the file against the eager model"):
                 largest = checking.compare(unfinished, reference, dtype=dtype, rounded=bool(weights) and activations == "int8")
         after = text.of_file(unfinished, progress) if text else None
     return ExportResult(out, metadata, largest, (before, after) if text else None)
+
+
+def trace(model, positions, shape) -> tuple[Any, dict[str, Any]]:
+    """The exported program of a Transformers model, and what weft.json says of it.
+
+    positions: weft.export.program.Positions for the ragged contract, None for the one in the graph.
+    Raises weft.Error, which names the module that can't be exported.
+    """
+    from weft.export.attention import Unsupported
+    from weft.export.failures import explain
+    from weft.export.program import export_in_graph, export_ragged, layer_shapes
+
+    try:
+        if positions is not None:
+            program = export_ragged(model, shape, positions)
+            return program, {"contract": "ragged", "max_rows": shape.max_rows, "layers": layer_shapes(program)}
+        program, shape, recurrent = export_in_graph(model, shape)
+        return program, {"contract": "in_graph", "max_tokens": shape.max_tokens} | ({"recurrent": True} if recurrent else {})
+    except Unsupported as error:
+        raise Error("unsupported", f"can't be exported: {error}", type(model).__name__, "report the model") from error
+    except (MemoryError, Error):
+        raise
+    except Exception as error:  # of many kinds: a tracer runs the model's own code
+        raise explain(error, model) from error
+
+
+def lower_program(program, backend: str, assets: dict[str, bytes], out: Path, *, passes: bool = True) -> None:
+    """Writes `out`. Raises weft.Error, which names the operator that can't be lowered."""
+    from weft.export.failures import explain
+    from weft.export.passes import QUANTIZED_PASSES, few_row_linears, run_passes
+
+    if backend == "executorch":
+        from weft.export.executorch import lower
+    else:
+        from weft.export.aoti import lower
+    try:
+        if passes:
+            program = run_passes(program, (*QUANTIZED_PASSES, *((few_row_linears,) if backend == "aoti" else ())))
+        lower(program, assets, out)
+    except (MemoryError, OSError, Error):
+        raise
+    except Exception as error:
+        raise explain(error, program) from error
 
 
 def _quantize(source, loaded: Source, quantize, layers, calibration, passes: bool, progress) -> tuple[Source, Plan, dict[str, QuantizedWeight]]:

@@ -97,6 +97,7 @@ def _parser() -> _Parser:
     add("--dtype", metavar="TYPE", choices=DTYPES, default="float32", help=f"{', '.join(DTYPES)} (float32)")
     add("--name", metavar="NAME", help="the name inside the file (the source's own)")
     add("--no-passes", action="store_true", help="leave optional transformations out: slower, same tokens")
+    add("--allow-pickle", action="store_true", help="read pickled weights too (.bin, Meta's .pth), which may run code")
     add("--no-check", action="store_true", help="don't run the written file against the eager model")
     return parser
 
@@ -169,6 +170,7 @@ def _run(options: argparse.Namespace) -> None:
         check=not options.no_check,
         name=name,
         backend=options.backend,
+        allow_pickle=options.allow_pickle,
         progress=progress,
     )
     if result.perplexity is not None:

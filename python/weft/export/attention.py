@@ -1,32 +1,38 @@
 """Attention, exchanged through Transformers' own hook (`AttentionInterface`), with no change to a model's code.
 
-Two implementations, chosen by what stands in the `AttentionScope` around the model's forward:
+The implementation `"weft"` is the operator `weft::attention`, whose caches live outside of the graph, behind a handle. What a
+token may see is not a tensor there but a `Visible`: the mask hook below reads it off the mask that the model asks for.
 
-- `"weft"`: the operator `weft::attention`, whose caches live outside of the graph, behind a handle (the default);
-- `"weft_in_graph"`: plain PyTorch over caches that are buffers of the exported program (`--no-passes`).
-
-Shapes: Hq query heads, Hkv key/value heads (Hq a multiple of Hkv), T tokens, D and Dv head sizes, C cache rows.
+Shapes: Hq query heads, Hkv key/value heads (Hq a multiple of Hkv), T tokens, D and Dv head sizes.
 """
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
+import types
 from collections.abc import Callable, Iterator
 
 import torch
+from torch.utils._python_dispatch import _disable_current_modes
 from transformers import AttentionInterface, AttentionMaskInterface
 
 import weft.export.operators  # noqa: F401 (defines torch.ops.weft)
+
+
+class Unsupported(Exception):
+    """What the operator can't express; the model is exported with its caches in the graph instead."""
+
 
 @dataclasses.dataclass
 class AttentionScope:
     """What the attention of one forward pass works with, besides query, key and value."""
 
     positions: torch.Tensor  # i64 [T]: each token's index in its sequence
-    context: torch.Tensor | None = None  # i64 [1]: the handle of this call's caches; for "weft"
-    # For "weft_in_graph": gives a layer's caches (f32 [Hkv, C, D], [Hkv, C, Dv]), made on first use.
-    caches: Callable[[int, torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]] | None = None
+    context: torch.Tensor  # i64 [1]: the handle of this call's caches
+    operator: Callable = torch.ops.weft.attention  # or what stands for it in Python (weft.export.reference)
+    # Caches are numbered in the order of the calls: a model's own layer numbers may skip layers, or have two attentions.
+    layers: int = 0
 
 
 _scope: AttentionScope | None = None
@@ -34,7 +40,7 @@ _scope: AttentionScope | None = None
 
 @contextlib.contextmanager
 def attention_scope(scope: AttentionScope) -> Iterator[None]:
-    """Makes `scope` the one that the attention functions below see. Not re-entrant, not for threads: export is neither."""
+    """Makes `scope` the one that the attention function below sees. Not re-entrant, not for threads: export is neither."""
     global _scope
     previous, _scope = _scope, scope
     try:
@@ -43,67 +49,94 @@ def attention_scope(scope: AttentionScope) -> Iterator[None]:
         _scope = previous
 
 
-def _current_scope() -> AttentionScope:
-    if _scope is None:
-        raise RuntimeError("weft's attention was called outside of attention_scope()")
-    return _scope
+@dataclasses.dataclass(frozen=True)
+class Visible:
+    """What a token may see, in the words of the operator's `window`; handed through the model in the mask's place."""
+
+    window: int  # 0: everything before it; w > 0: itself and the w - 1 before it; -c: what is in its own chunk of c
+
+    def __getitem__(self, _):  # models cut their masks to the length of the keys
+        return self
+
+
+# What a mask looks like is tried around these tokens; more, around the multiples of its window.
+_PROBES = (0, 1, 2, 5)
+
+
+def _read_mask(mask_function, local_size: int | None) -> Visible:
+    """The `Visible` that equals the model's mask wherever they were compared; raises Unsupported."""
+    size = int(local_size or 0)
+    around = {multiple * size + offset for multiple in (1, 2, 3) for offset in (-1, 0, 1)} if size else set()
+    queries = torch.tensor(sorted({q for q in (*_PROBES, *around) if q >= 0}), device="cpu")
+    # Keys: the first few, and those where a window or a chunk may begin or end.
+    keys = torch.tensor(sorted({max(int(q) + d, 0) for q in (*queries, *(queries - size)) for d in (-2, -1, 0, 1, 2)}), device="cpu")
+    asked = mask_function(0, 0, queries[:, None], keys[None, :]).expand(len(queries), len(keys))
+    causal = keys[None, :] <= queries[:, None]
+    candidates = [(0, causal)]
+    if size:
+        candidates.append((size, causal & (keys[None, :] > queries[:, None] - size)))
+        candidates.append((-size, causal & (keys[None, :] // size == queries[:, None] // size)))
+    for window, visible in candidates:
+        if torch.equal(asked, visible):
+            return Visible(window)
+    raise Unsupported("its mask is neither causal nor a causal window or chunk")
+
+
+def _untraced(function):
+    """`function` with zeros in the place of the tensors that it has closed over: a tracer's have no values. (No padding.)"""
+    cells = [cell.cell_contents for cell in function.__closure__ or ()]
+    if not cells:
+        return function
+
+    def replace(value):
+        if isinstance(value, torch.Tensor):
+            return torch.zeros(tuple(map(int, value.shape)), dtype=value.dtype, device="cpu")
+        if isinstance(value, tuple):
+            return tuple(map(replace, value))
+        return _untraced(value) if isinstance(value, types.FunctionType) else value
+
+    closure = tuple(types.CellType(replace(value)) for value in cells)
+    return types.FunctionType(
+        function.__code__, function.__globals__, function.__name__, function.__defaults__, closure
+    )
+
+
+def _visible(
+    batch_size, q_length, kv_length, q_offset=0, kv_offset=0, mask_function=None, attention_mask=None, local_size=None, **_
+):
+    with _disable_current_modes():  # the mask is read while a model is traced
+        return _read_mask(_untraced(mask_function), local_size)
 
 
 def _operator_attention(
     module, query, key, value, attention_mask, scaling=None, dropout=0.0, sliding_window=None, softcap=None, s_aux=None, **_
 ):
-    scope = _current_scope()
+    if _scope is None:
+        raise RuntimeError("weft's attention was called outside of attention_scope()")
+    if not getattr(module, "is_causal", True):
+        raise Unsupported("it has attention that is not causal")
+    if attention_mask is None:
+        window = int(sliding_window or 0)
+    elif isinstance(attention_mask, Visible):
+        window = attention_mask.window
+    else:
+        raise Unsupported("its attention has a mask or bias of its own")
+    layer, _scope.layers = _scope.layers, _scope.layers + 1
     # The caches and the sums are f32, whatever the model computes in.
-    out = torch.ops.weft.attention(
+    out = _scope.operator(
         query.float(),
         key.float(),
         value.float(),
-        scope.positions,
-        scope.context,
-        module.layer_idx,
+        _scope.positions,
+        _scope.context,
+        layer,
         float(scaling if scaling is not None else query.shape[-1] ** -0.5),
-        int(sliding_window or 0),
+        window,
         float(softcap or 0.0),
         None if s_aux is None else s_aux.float(),
     )
     return out.to(query.dtype), None
 
 
-def _in_graph_attention(
-    module, query, key, value, attention_mask, scaling=None, dropout=0.0, sliding_window=None, softcap=None, s_aux=None, **_
-):
-    scope = _current_scope()
-    positions = scope.positions
-    key_cache, value_cache = scope.caches(module.layer_idx, key, value)
-    key_cache.index_copy_(1, positions, key[0])
-    value_cache.index_copy_(1, positions, value[0])
-
-    rows = torch.arange(key_cache.shape[1])
-    visible = rows[None, :] <= positions[:, None]  # [T, C]
-    if sliding_window:
-        visible = visible & (rows[None, :] > positions[:, None] - sliding_window)
-    heads, kv_heads = query.shape[1], key.shape[1]
-    keys = key_cache.repeat_interleave(heads // kv_heads, dim=0)
-    values = value_cache.repeat_interleave(heads // kv_heads, dim=0)
-    scale = float(scaling if scaling is not None else query.shape[-1] ** -0.5)
-
-    scores = (query[0] @ keys.transpose(1, 2)) * scale  # [Hq, T, C]
-    if softcap:
-        scores = torch.tanh(scores / softcap) * softcap
-    scores = torch.where(visible[None], scores, float("-inf"))
-    if s_aux is not None:  # a sink is one more column of scores, whose value is nothing
-        sink = s_aux.reshape(-1, 1, 1).expand(-1, scores.shape[1], 1)
-        probabilities = torch.softmax(torch.cat([scores, sink], dim=-1), dim=-1)[..., :-1]
-    else:
-        probabilities = torch.softmax(scores, dim=-1)
-    return (probabilities @ values).transpose(0, 1)[None], None
-
-
-def _no_mask(*_, **__):
-    """Both attentions know from the positions what may be seen."""
-    return None
-
-
-for _name, _function in {"weft": _operator_attention, "weft_in_graph": _in_graph_attention}.items():
-    AttentionInterface.register(_name, _function)
-    AttentionMaskInterface.register(_name, _no_mask)
+AttentionInterface.register("weft", _operator_attention)
+AttentionMaskInterface.register("weft", _visible)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from weft.errors import Error, first_line
 from weft.export.checkpoint_assets import folder_assets, read_json
+from weft.export.meta_checkpoint import is_meta_checkpoint, load_meta_checkpoint
 
 # Nothing here imports torch before a source has been found: it takes seconds.
 if TYPE_CHECKING:
@@ -47,12 +48,14 @@ class Source:
     stored: Mapping[str, QuantizedWeight]
 
 
-def load_source(source: Any, *, dtype: torch.dtype, progress: Progress) -> Source:
+def load_source(source: Any, *, dtype: torch.dtype, progress: Progress, allow_pickle: bool = False) -> Source:
     """Loads `source` with weights and activations in `dtype`.
 
-    source: the path of a checkpoint folder or of a .gguf file, a hub id ("HuggingFaceTB/SmolLM2-135M-Instruct"), a
+    source: the path of a checkpoint folder (Transformers' or Meta's) or of a .gguf file, a hub id ("HuggingFaceTB/SmolLM2-135M-Instruct"), a
     `transformers.PreTrainedModel`, or a pair of one and its tokenizer. A loaded model is put into eval mode; one of
     another dtype is copied.
+    allow_pickle: reads weights from pickles too (.bin, .pth). They are read without running code that is in them, as far as
+        torch can tell; trust those who made them all the same.
 
     Raises weft.Error (not_found, io, corrupt, unsupported, invalid_argument, too_large).
     """
@@ -65,7 +68,12 @@ def load_source(source: Any, *, dtype: torch.dtype, progress: Progress) -> Sourc
         return _from_folder(folder, dtype, progress, name=hub_id.rpartition("/")[2], source=f"huggingface.co/{hub_id}")
     if path.is_file():
         return _from_gguf(path, dtype, progress)
-    return _from_folder(path, dtype, progress, name=path.resolve().name, source="Transformers checkpoint")
+    if is_meta_checkpoint(path):
+        if not allow_pickle:
+            raise _pickled(path / "params.json", "Meta's checkpoints are pickles")
+        model, assets = load_meta_checkpoint(path, dtype, progress)
+        return _source(model, name=path.resolve().name, assets=assets, source="Meta checkpoint")
+    return _from_folder(path, dtype, progress, name=path.resolve().name, source="Transformers checkpoint", allow_pickle=allow_pickle)
 
 
 def find_source(source: str | os.PathLike[str]) -> Path | None:
@@ -80,7 +88,7 @@ def find_source(source: str | os.PathLike[str]) -> Path | None:
     except OSError as error:
         raise Error("io", f"can't be read: {error.strerror}", text, "check the path and its permissions") from error
     if is_folder:
-        if not (path / "config.json").is_file():
+        if not (path / "config.json").is_file() and not is_meta_checkpoint(path):
             raise _no_checkpoint(path)
         return path
     if is_file:
@@ -104,14 +112,6 @@ def _no_checkpoint(folder: Path) -> Error:
     ggufs = sorted(folder.glob("*.gguf"))
     if ggufs:
         return Error("not_found", "holds no config.json, but GGUF files", folder, f"give one of them: {ggufs[0]}")
-    if (folder / "params.json").is_file():
-        message = "holds a checkpoint of Meta's format (params.json), which isn't supported"
-        return Error(
-            "unsupported",
-            message,
-            folder,
-            "give the same model's Transformers checkpoint (config.json and safetensors)",
-        )
     return Error(
         "not_found", "holds no config.json, so it is no checkpoint", folder, "give the folder that config.json is in"
     )
@@ -161,17 +161,28 @@ def _from_gguf(path: Path, dtype: torch.dtype, progress: Progress) -> Source:
     return _source(model, name=name, assets=assets, source=f"gguf {main_type(file)}", stored=stored)
 
 
-def _from_folder(folder: Path, dtype: torch.dtype, progress: Progress, *, name: str, source: str) -> Source:
+def _pickled(path: Path, what: str) -> Error:
+    return Error(
+        "unsupported",
+        f"{what}, which may run code when they are read; only safetensors are read unasked",
+        path,
+        "fetch the model's safetensors, or pass --allow-pickle if you trust those who made the file",
+    )
+
+
+def _from_folder(
+    folder: Path, dtype: torch.dtype, progress: Progress, *, name: str, source: str, allow_pickle: bool = False
+) -> Source:
     config = read_json(folder / "config.json") or {}
-    _check_weights(folder)
+    pickled = _check_weights(folder, allow_pickle)
     assets = folder_assets(folder, config)
     with progress.stage("reading weights"):
-        model = _load_checkpoint(folder, config, dtype, progress)
+        model = _load_checkpoint(folder, config, dtype, progress, pickled=pickled)
     return _source(model, name=name, assets=assets, source=source)
 
 
-def _check_weights(folder: Path) -> None:
-    """The safetensors files are there, and whole."""
+def _check_weights(folder: Path, allow_pickle: bool) -> bool:
+    """The safetensors files are there, and whole; or pickles are, and allowed: True."""
     from safetensors import SafetensorError, safe_open
 
     index = read_json(folder / "model.safetensors.index.json")
@@ -186,12 +197,9 @@ def _check_weights(folder: Path) -> None:
     elif (folder / "model.safetensors").is_file():
         placed, shards = {}, ["model.safetensors"]
     elif pickled := sorted([*folder.glob("*.bin"), *folder.glob("*.pt"), *folder.glob("*.pth")]):
-        raise Error(
-            "unsupported",
-            "is a pickle, which may run code when it is read; only safetensors are",
-            pickled[0],
-            "fetch the model's safetensors, or write them: AutoModelForCausalLM.from_pretrained(folder).save_pretrained(folder)",
-        )
+        if allow_pickle:
+            return True
+        raise _pickled(pickled[0], "its weights are pickles")
     else:
         raise Error("not_found", "holds no weights (model.safetensors)", folder, _FETCH_AGAIN)
 
@@ -209,12 +217,15 @@ def _check_weights(folder: Path) -> None:
         if lacking := sorted(name for name, place in placed.items() if place == shard and name not in names):
             message = f"lacks {len(lacking)} of the tensors that the index places there: {lacking[0]}"
             raise Error("corrupt", message, path, _FETCH_AGAIN)
+    return False
 
 
 def _load_checkpoint(
-    folder: Path, config: dict[str, Any], dtype: torch.dtype, progress: Progress
+    folder: Path, config: dict[str, Any], dtype: torch.dtype, progress: Progress, *, pickled: bool = False
 ) -> transformers.PreTrainedModel:
     import transformers
+
+    from weft.export.support import check_config
 
     where = folder / "config.json"
     if "quantization_config" in config:
@@ -232,16 +243,19 @@ def _load_checkpoint(
     load_settings = {"local_files_only": True, "trust_remote_code": False}
     try:
         settings = transformers.AutoConfig.from_pretrained(folder, **load_settings)
+        check_config(settings, where)
         with _without_progress_bars():
             model, report = transformers.AutoModelForCausalLM.from_pretrained(
                 folder,
                 config=settings,
                 dtype=dtype,
-                use_safetensors=True,
+                use_safetensors=not pickled,
                 output_loading_info=True,
                 ignore_mismatched_sizes=True,  # reported below, with the names
                 **load_settings,
             )
+    except Error:
+        raise
     except Exception as error:  # of many kinds: every configuration checks itself in its own way
         if isinstance(error, MemoryError) or "can't allocate memory" in str(error):
             fix = "use a machine with more memory, or --dtype bfloat16"

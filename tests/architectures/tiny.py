@@ -1,0 +1,181 @@
+"""A tiny random-weight model of every causal language model that Transformers knows.
+
+Sizes are chosen by what a configuration calls them; `_OWN` has what a name alone doesn't tell.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import transformers
+from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+
+VOCAB_SIZE = 256
+MAX_CONTEXT = 96
+WINDOW = 12  # far shorter than what the checks read
+
+ARCHITECTURES = tuple(MODEL_FOR_CAUSAL_LM_MAPPING_NAMES)
+
+# What takes more than text, or whose text part has a model_type of its own.
+NOT_TEXT = {
+    "blt": "works on bytes through a patcher of its own (entropies decide where patches end)",
+    "fuyu": "images and text; its text part is persimmon",
+    "gemma3": "images and text; its text part is gemma3_text",
+    "gemma3n": "images, sound and text; its text part is gemma3n_text",
+    "gemma4": "images, sound and text; its text part is gemma4_text",
+    "gemma4_unified": "images, sound and text; its text part is gemma4_unified_text",
+    "gemma4_assistant": "drafts from another model's caches, has no keys of its own",
+    "gemma4_unified_assistant": "drafts from another model's caches, has no keys of its own",
+    "got_ocr2": "images and text; its text part is qwen2",
+    "llama4": "images and text; its text part is llama4_text",
+    "mllama": "images and text by cross-attention",
+    "moss_transcribe_diarize": "sound and text",
+    "emu3": "images and text",
+    "git": "images and text",
+    "qwen3_5": "images and text; its text part is qwen3_5_text",
+    "qwen3_5_moe": "images and text; its text part is qwen3_5_moe_text",
+    "qwen4_exp": "images and text; its text part is qwen4_exp_text",
+    "musicgen": "sound from text: its decoder writes codebooks, not tokens of a text",
+    "musicgen_melody": "sound from text: its decoder writes codebooks, not tokens of a text",
+    "xlnet": "sees later tokens too: without a permutation mask it is not causal",
+    "dots3_note": "images and text; its text part is dots3_note_text",
+}
+
+# Other names of the same thing, with the value for a tiny model.
+_SIZES = {
+    VOCAB_SIZE: "vocab_size",
+    MAX_CONTEXT: "max_position_embeddings n_positions max_seq_len seq_length max_sequence_length n_ctx max_seq_length block_size "
+    "max_target_positions model_max_length context_length",
+    64: "hidden_size n_embd d_model dim embedding_size emb_dim dim_model embed_dim",
+    96: "intermediate_size ffn_dim d_ff n_inner ffn_hidden_size dim_ff decoder_ffn_dim encoder_ffn_dim ffn_embed_dim dff "
+    "decoder_ffn_embed_dim encoder_ffn_embed_dim",
+    32: "moe_intermediate_size shared_expert_intermediate_size moe_shared_expert_intermediate_size expert_ffn_hidden_size "
+    "moe_latent_size hidden_size_per_layer_input",
+    2: "num_hidden_layers n_layer n_layers num_layers decoder_layers num_decoder_layers num_key_value_heads n_kv_heads num_kv_heads num_experts_per_tok top_k moe_topk moe_k num_experts_per_token moe_top_k "
+    "num_encoder_attention_heads encoder_layers num_global_key_value_heads n_head_kv",
+    4: "num_attention_heads n_head n_heads num_heads decoder_attention_heads encoder_attention_heads num_experts num_local_experts n_routed_experts moe_num_experts "
+    "num_decoder_attention_heads num_encoder_layers",
+    16: "head_dim q_lora_rank kv_lora_rank attention_head_size global_head_dim dim_head d_kv kv_channels v_head_dim "
+    "swa_head_dim swa_v_head_dim",
+    8: "qk_rope_head_dim qk_nope_head_dim rotary_dim",
+    WINDOW: "sliding_window attention_window window_size attention_chunk_size local_attention",
+    1: "n_group topk_group num_nextn_predict_layers n_shared_experts first_k_dense_replace num_shared_experts",
+}
+_BY_NAME = {name: value for value, names in _SIZES.items() for name in names.split()}
+_BY_NAME |= {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, "num_nextn_predict_layers": 0}
+
+_RECURRENT = {"state_size": 8, "mamba_d_state": 8, "ssm_state_size": 8, "mamba_n_heads": 8, "mamba_d_head": 16, "mamba_num_heads": 8,
+              "mamba_head_dim": 16, "mamba_n_groups": 1, "n_groups": 1, "time_step_rank": 4, "mamba_dt_rank": 4, "mamba_chunk_size": 16,
+              "chunk_size": 16, "linear_num_value_heads": 4, "linear_num_key_heads": 2, "linear_key_head_dim": 16,
+              "linear_value_head_dim": 16, "lru_width": 64}  # fmt: skip
+
+# What the names don't tell: where sizes must fit each other, and kinds of layers that are named one by one.
+_OWN: dict[str, dict] = {
+    "gpt_neo": {"attention_types": [[["global", "local"], 1]], "attention_layers": ["global", "local"]},
+    "falcon_h1": {"mamba_d_ssm": 128},
+    "bamba": {"attn_layer_indices": [1]},
+    "mamba2": {"num_heads": 8, "head_dim": 16},
+    "lfm2": {"layer_types": ["conv", "full_attention"], "num_hidden_layers": 2},
+    "jamba": {"attn_layer_period": 2, "attn_layer_offset": 1},
+    "granitemoehybrid": {"layer_types": ["linear_attention", "full_attention"]},
+    "bailing_hybrid": {"layer_types": ["linear_attention", "full_attention"]},
+    "cohere_compass_text": {"layer_types": ["sliding_attention", "full_attention"]},
+    "lfm2_moe": {"layer_types": ["conv", "full_attention"], "num_dense_layers": 1},
+    "zaya": {"num_experts_per_tok": 1, "layer_types": ["hybrid", "hybrid"], "router_hidden_size": 16},
+    "recurrent_gemma": {"num_hidden_layers": 3, "attention_window_size": 12, "lru_width": 64},
+    "xlstm": {"autocast_kernel_dtype": "float32", "num_blocks": 2, "num_heads": 4, "chunk_size": 8, "qk_dim_factor": 1.0},
+    "zamba": {"num_hidden_layers": 4, "layers_block_type": ["linear_attention", "hybrid", "linear_attention", "hybrid"],
+              "attention_head_dim": 32, "num_key_value_heads": 4, "n_mamba_heads": 2},
+    "gemma3n_text": {"num_hidden_layers": 4, "layer_types": ["sliding_attention", "full_attention"] * 2, "num_kv_shared_layers": 2,
+                     "vocab_size_per_layer_input": 256, "laurel_rank": 8, "intermediate_size": [96] * 4,
+                     "activation_sparsity_pattern": [0.0] * 4, "hidden_size_per_layer_input": 16},
+    "gemma4_text": {"num_hidden_layers": 4, "layer_types": ["sliding_attention", "full_attention"] * 2, "num_kv_shared_layers": 2,
+                    "vocab_size_per_layer_input": 256, "vocab_size": 256, "hidden_size_per_layer_input": 16,
+                    "hidden_size": 64, "intermediate_size": 96, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 16,
+                    "global_head_dim": 32, "sliding_window": 12, "max_position_embeddings": 96},
+    "gemma4_unified_text": {"num_hidden_layers": 2, "layer_types": ["sliding_attention", "full_attention"],
+                    "vocab_size_per_layer_input": 256, "vocab_size": 256, "hidden_size_per_layer_input": 16,
+                    "hidden_size": 64, "intermediate_size": 96, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 16,
+                    "sliding_window": 12, "max_position_embeddings": 96},
+    "xlm": {"causal": True},
+    "xmod": {"default_language": "en_XX"},
+    "qwen4_exp_text": {"num_attention_heads": 4, "hidden_size": 64},
+    "kimi_linear": {"linear_head_dim": 16, "linear_num_heads": 4, "layer_types": ["linear_attention", "full_attention"]},
+    "longcat_flash": {"num_layers": 2, "zero_expert_num": 2, "head_dim": 8, "moe_topk": 2},
+    "git": {"vision_config": {"hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}},
+    "dbrx": {"attn_config": {"kv_n_heads": 2, "clip_qkv": 8.0, "rope_theta": 10000.0},
+             "ffn_config": {"ffn_hidden_size": 96, "moe_num_experts": 4, "moe_top_k": 2, "hidden_size": 64}},
+}
+
+
+def config_of(model_type: str) -> transformers.PretrainedConfig:
+    kind = CONFIG_MAPPING[model_type]
+    default = _default(kind)
+    known = default.to_dict() if default is not None else {}
+    known |= {name: getattr(default, name) for name in _BY_NAME if hasattr(default, name)}
+    sizes = {**_BY_NAME, **_RECURRENT}
+    settings = {name: value for name, value in sizes.items() if name in known and _may_replace(kind, known[name], name, value)}
+    settings |= _kinds_of_layers(default, known)
+    if "qk_rope_head_dim" in settings:
+        settings.pop("head_dim", None)  # MLA's follows from its parts, and its heads share nothing
+        settings["num_key_value_heads"] = settings["num_attention_heads"]
+    if hasattr(default, "is_decoder"):
+        settings["is_decoder"] = True
+    return kind(**(settings | _OWN.get(model_type, {})))
+
+
+def _kinds_of_layers(default, known: dict) -> dict:
+    """One layer of each kind that the model's own default has, where lists name them layer by layer."""
+    n_layers = getattr(default, "num_hidden_layers", None)
+    lists = {name: value for name, value in known.items() if isinstance(value, list) and n_layers and len(value) == n_layers}
+    if not lists:
+        return {}
+    first: dict[str, int] = {}
+    for i, layer in enumerate(zip(*lists.values(), strict=True)):
+        first.setdefault(str(layer), i)
+    chosen = list(first.values())[:4]
+    chosen = chosen if len(chosen) > 1 else chosen * 2
+    return {name: [value[i] for i in chosen] for name, value in lists.items()} | {"num_hidden_layers": len(chosen)}
+
+
+def _default(kind):
+    try:
+        return kind()
+    except Exception:  # a configuration without defaults
+        return None
+
+
+def _may_replace(kind, default, name, value) -> bool:
+    if isinstance(getattr(kind, name, None), property):
+        return False
+    # A list has one entry for each layer, and None often means that the feature is off.
+    return not isinstance(default, (list, dict)) and (default is not None or value in (0, 1, 2) or name == "head_dim")
+
+
+def tiny_model(model_type: str) -> transformers.PreTrainedModel:
+    """The same for the same name: eager attention, f32, in eval mode, every parameter random."""
+    config = config_of(model_type)
+    config._attn_implementation = "eager"
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = transformers.AutoModelForCausalLM.from_config(config, attn_implementation="eager").eval().requires_grad_(False)
+        scale_weights(model)
+    return model
+
+
+@torch.no_grad()
+def scale_weights(model) -> None:
+    """Matrices of a gain about one, and norms and biases that do something, so that greedy decoding visits many tokens."""
+    generator = torch.Generator().manual_seed(0)
+    embeddings = {id(module.weight) for module in model.modules() if isinstance(module, torch.nn.Embedding)}
+    for name, parameter in model.named_parameters():
+        random = torch.randn(parameter.shape, generator=generator)
+        last = name.rsplit(".", 1)[-1].lower()
+        if parameter.dim() >= 2 and "conv" not in name and last not in ("a_log",):
+            parameter.copy_(random * (0.2 if id(parameter) in embeddings else 1.5 / math.sqrt(parameter.shape[-1])))
+        elif last in ("a_log", "dt_bias", "d") or "decay" in last or "time_" in last or "lambda" in last:
+            continue  # a recurrence's own: their initial values keep it stable
+        else:
+            parameter.add_(random * 0.2)
