@@ -1,0 +1,121 @@
+#include "charsmap.h"
+
+#include "utf8.h"
+
+namespace weft::tokenizer {
+namespace {
+
+// One unit of Darts-clone's double array.
+constexpr bool is_value(std::uint32_t unit) { return unit >> 31 != 0; }
+constexpr std::uint32_t value_of(std::uint32_t unit) { return unit & 0x7FFFFFFF; }
+constexpr bool has_value(std::uint32_t unit) { return (unit >> 8 & 1) != 0; }
+constexpr std::uint32_t label_of(std::uint32_t unit) { return unit & 0x800000FF; }
+constexpr std::size_t offset_of(std::uint32_t unit) {
+  return static_cast<std::size_t>(unit >> 10) << ((unit & 1u << 9) >> 6);
+}
+
+std::uint32_t read_u32(std::string_view bytes, std::size_t pos) {
+  const auto byte = [&](std::size_t i) { return std::uint32_t{static_cast<unsigned char>(bytes[pos + i])}; };
+  return byte(0) | byte(1) << 8 | byte(2) << 16 | byte(3) << 24;
+}
+
+}  // namespace
+
+Charsmap::Charsmap(std::string_view bytes) {
+  if (bytes.size() < 4) throw CharsmapError{"the character map has " + std::to_string(bytes.size()) + " bytes"};
+  const std::size_t size = read_u32(bytes, 0);
+  bytes.remove_prefix(4);
+  if (size > bytes.size() || size % 4 != 0 || size == 0) {
+    throw CharsmapError{"the character map says that its double array has " + std::to_string(size) + " of " +
+                        std::to_string(bytes.size()) + " bytes"};
+  }
+  units_.resize(size / 4);
+  for (std::size_t i = 0; i < units_.size(); ++i) units_[i] = read_u32(bytes, 4 * i);
+  replacements_ = bytes.substr(size);
+
+  // Once this holds, no lookup leaves the array or the replacements.
+  if (valid_utf8_prefix(replacements_) != replacements_.size()) {
+    throw CharsmapError{"a replacement in the character map is not UTF-8"};
+  }
+  if (replacements_.empty() || replacements_.back() != '\0') {
+    throw CharsmapError{"the last replacement in the character map has no end"};
+  }
+  for (std::size_t i = 0; i < units_.size(); ++i) {
+    const std::uint32_t unit = units_[i];
+    if (is_value(unit)) continue;
+    const std::size_t children = i ^ offset_of(unit);
+    const std::string place = "unit " + std::to_string(i) + " of the character map ";
+    if ((children | 0xFF) >= units_.size()) throw CharsmapError{place + "points behind its end"};
+    if (!has_value(unit)) continue;
+    if (!is_value(units_[children])) throw CharsmapError{place + "lacks its value"};
+    const std::uint32_t value = value_of(units_[children]);
+    if (value >= replacements_.size() || (static_cast<unsigned char>(replacements_[value]) & 0xC0) == 0x80) {
+      throw CharsmapError{place + "points to no replacement"};
+    }
+  }
+
+  for (std::size_t first = 0; first < plain_.size(); ++first) {
+    std::string text(1, static_cast<char>(first));
+    plain_[first] = longest(text, 0).length == 0;
+    text += '\0';
+    for (int second = 0; second < 128 && plain_[first]; ++second) {
+      text[1] = static_cast<char>(second);
+      bool goes_on = false;
+      walk(text, [&](std::size_t length, auto) { return goes_on = length == 2; });
+      plain_[first] = !goes_on;
+    }
+  }
+}
+
+// Calls found(length, value) at each byte that some rule has; value() is the replacement's place, or none.
+template <typename Found>
+void Charsmap::walk(std::string_view text, Found&& found) const {
+  if (units_.empty()) return;
+  std::size_t at = offset_of(units_[0]);
+  const std::size_t end = text.size() < kMaxRuleBytes ? text.size() : kMaxRuleBytes;
+  for (std::size_t i = 0; i < end; ++i) {
+    const auto byte = static_cast<unsigned char>(text[i]);
+    if (byte == 0) return;  // ends a rule in the array
+    at ^= byte;
+    const std::uint32_t unit = units_[at];
+    if (label_of(unit) != byte) return;
+    at ^= offset_of(unit);
+    const auto value = [&] { return has_value(unit) ? std::optional(value_of(units_[at])) : std::nullopt; };
+    if (found(i + 1, value())) return;
+  }
+}
+
+std::string_view Charsmap::replacement(std::uint32_t place) const {
+  const std::string_view rest = std::string_view(replacements_).substr(place);
+  return rest.substr(0, rest.find('\0'));
+}
+
+Charsmap::Match Charsmap::longest(std::string_view text, std::size_t pos) const {
+  std::size_t longest = 0;
+  std::uint32_t place = 0;
+  walk(text.substr(pos), [&](std::size_t length, std::optional<std::uint32_t> value) {
+    if (value) longest = length, place = *value;
+    return false;
+  });
+  return longest == 0 ? Match{0, {}} : Match{longest, replacement(place)};
+}
+
+std::optional<std::string_view> Charsmap::shortest(std::string_view chunk) const {
+  std::optional<std::string_view> result;
+  walk(chunk, [&](std::size_t, std::optional<std::uint32_t> value) {
+    if (value) result = replacement(*value);
+    return value.has_value();
+  });
+  return result;
+}
+
+std::size_t Charsmap::skip_plain(std::string_view text, std::size_t pos) const {
+  const auto is_ascii = [&](std::size_t i) { return static_cast<unsigned char>(text[i]) < 0x80; };
+  while (pos < text.size() && is_ascii(pos) && plain_[static_cast<unsigned char>(text[pos])] &&
+         (pos + 1 == text.size() || is_ascii(pos + 1))) {
+    ++pos;
+  }
+  return pos;
+}
+
+}  // namespace weft::tokenizer

@@ -1,0 +1,93 @@
+// Unigram: of all ways to cut a text into pieces, the one whose scores add up to the most.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "piece_table.h"
+#include "piece_trie.h"
+#include "utf8.h"
+#include "weft/token.h"
+
+namespace weft::tokenizer {
+
+class Unigram {
+ public:
+  /// Implementations differ in how they add up scores, and so in which of nearly equal ways is best.
+  enum class Sums {
+    kDouble,  ///< As tokenizers and llama.cpp: in double.
+    kSingle,  ///< As SentencePiece: kept in float, compared as a double with the sum so far.
+  };
+  struct Piece {
+    std::string_view text;  ///< Not empty; lent until the constructor returns.
+    Token id;
+    double score;
+  };
+  struct Options {
+    Sums sums = Sums::kDouble;
+    Token unknown = -1;  ///< For characters that no piece covers; -1: such a character is an Error.
+    double unknown_score = 0;
+    /// A run of unknown characters that is a piece as a whole is that piece (as in tokenizers).
+    bool unknown_runs_may_be_pieces = false;
+    /// The ids of bytes, -1 for none: a run of unknown characters becomes its bytes if all of them have an id.
+    std::optional<std::array<Token, 256>> bytes;
+  };
+
+  /// @param pieces  Of several with one text, the last one counts. Ids are below PieceTrie::kValues.
+  Unigram(const std::vector<Piece>& pieces, const Options& options);
+
+  /// Encodes the words of one text, and remembers those that it has met.
+  class Encoder {
+   public:
+    /// @param text_bytes  About how much will come: words of a short text aren't remembered.
+    explicit Encoder(const Unigram& unigram, std::size_t text_bytes = 0);
+
+    /// Appends the ids of well-formed `word`. A run of unknown characters is one id (or its bytes).
+    /// Costs O(n) for n bytes, times the length of the longest piece.
+    /// @param ranges  If given, gets the bytes of `word` that each id covers; all of the run for one of its bytes.
+    /// @throws Error{kUnsupported}  an unknown character, without an id for it.
+    void encode(std::string_view word, std::vector<Token>& out, std::vector<Range>* ranges = nullptr);
+
+   private:
+    struct Known {
+      static constexpr std::size_t kMost = 3;
+      ShortKey key;
+      std::array<Token, kMost> ids{};
+      std::uint8_t bytes = 0, count = 0;  // bytes is 0: free
+    };
+    template <typename Score>
+    struct Node {  // the best way to a place in the text
+      Score score;
+      std::uint32_t length;  // of its last piece
+      Token id;
+    };
+    // What is emitted: unknown characters are held back until their run ends.
+    struct Output {
+      std::vector<Token>& ids;
+      std::vector<Range>* ranges;
+      Range unknown{0, 0};
+    };
+
+    template <typename Score>
+    void find_best(std::string_view text, std::vector<Node<Score>>& nodes, Output& output);
+    template <typename Score>
+    void emit(std::string_view text, const Node<Score>* nodes, std::size_t begin, std::size_t end, Output& output);
+    void emit_unknown(std::string_view text, Output& output) const;
+
+    const Unigram& unigram_;
+    std::vector<Known> known_;
+    std::vector<Node<double>> doubles_;
+    std::vector<Node<float>> singles_;
+    std::vector<std::uint32_t> lengths_;
+  };
+
+ private:
+  PieceTrie trie_;
+  std::vector<double> scores_;  // by id
+  Options options_;
+};
+
+}  // namespace weft::tokenizer
