@@ -61,6 +61,7 @@ class Bpe::Cache {
     const std::size_t small = std::clamp<std::size_t>(std::bit_ceil(text_bytes / 8), 64, kSmalls);
     small_.resize(small);
     large_.resize(small / 8);
+    apart_.assign(small / 2, ~std::uint64_t{0});
   }
   [[nodiscard]] bool is_full_size() const { return small_.size() == kSmalls; }
 
@@ -71,11 +72,14 @@ class Bpe::Cache {
     for (; p < last; p += 8) hash = mix(hash, load(p));
     return large_[mix(hash, load(last)) & (large_.size() - 1)];
   }
+  /// Where two neighbours are kept, the left one in the upper half, once it is known that no merge crosses their border.
+  std::uint64_t& apart(std::uint64_t pair) { return apart_[(pair * 0x9E3779B97F4A7C15 >> 40) & (apart_.size() - 1)]; }
 
  private:
-  static constexpr std::size_t kSmalls = 1 << 13;
+  static constexpr std::size_t kSmalls = 1 << 14;
   std::vector<Small> small_;
   std::vector<Large> large_;
+  std::vector<std::uint64_t> apart_;
 };
 
 Bpe::PairTable::PairTable(const std::vector<Merge>& merges, std::size_t ids)
@@ -182,7 +186,7 @@ bool Bpe::stay_apart(Token left, Token right, std::string_view text) const {
   return symbols.size() == 2 && symbols[0] == left && symbols[1] == right;
 }
 
-Token* Bpe::encode_by_match(std::string_view word, Token* out) const {
+Token* Bpe::encode_by_match(std::string_view word, Cache& cache, Token* out) const {
   Token* const first = out;
   std::vector<bool> dead;  // places that no tokens lead on from
   std::size_t pos = 0;
@@ -190,8 +194,13 @@ Token* Bpe::encode_by_match(std::string_view word, Token* out) const {
   for (;;) {
     const auto token = static_cast<Token>(next.value);
     const auto fits = [&] {
+      const std::uint64_t pair = static_cast<std::uint64_t>(out[-1]) << 32 | static_cast<std::uint32_t>(token);
+      std::uint64_t& known = cache.apart(pair);
+      if (known == pair) return true;
       const std::size_t left = pos - origins_[static_cast<std::size_t>(out[-1])].length;
-      return stay_apart(out[-1], token, word.substr(left, next.end - left));
+      if (!stay_apart(out[-1], token, word.substr(left, next.end - left))) return false;
+      known = pair;
+      return true;
     };
     if ((dead.empty() || !dead[next.end]) && (out == first || fits())) {
       *out++ = token;
@@ -213,12 +222,12 @@ Token* Bpe::encode_by_match(std::string_view word, Token* out) const {
   }
 }
 
-Token* Bpe::encode_word(std::string_view word, Token* out) const {
+Token* Bpe::encode_word(std::string_view word, Cache& cache, Token* out) const {
   if (const Token id = find_whole(word); id >= 0) {
     *out = id;
     return out + 1;
   }
-  if (by_match_) return encode_by_match(word, out);
+  if (by_match_) return encode_by_match(word, cache, out);
   std::vector<Token> symbols;
   merge_word(word, symbols);
   return std::copy(symbols.begin(), symbols.end(), out);
@@ -269,7 +278,7 @@ void Bpe::Encoder::encode(std::string_view text, std::span<const Range> words, s
         out += known.count;
         continue;
       }
-      Token* const end = bpe_.encode_word({p, n}, out);
+      Token* const end = bpe_.encode_word({p, n}, cache, out);
       const auto count = static_cast<std::size_t>(end - out);
       if (count <= known.ids.size()) {
         known.a = a, known.b = b;
@@ -283,7 +292,7 @@ void Bpe::Encoder::encode(std::string_view text, std::span<const Range> words, s
         out = std::copy_n(known.ids.begin(), known.count, out);
         continue;
       }
-      Token* const end = bpe_.encode_word({p, n}, out);
+      Token* const end = bpe_.encode_word({p, n}, cache, out);
       const auto count = static_cast<std::size_t>(end - out);
       if (count <= known.ids.size()) {
         std::memcpy(known.word.data(), p, n);
@@ -292,7 +301,7 @@ void Bpe::Encoder::encode(std::string_view text, std::span<const Range> words, s
       }
       out = end;
     } else {
-      out = bpe_.encode_word({p, n}, out);
+      out = bpe_.encode_word({p, n}, cache, out);
     }
   }
   ids.insert(ids.end(), ids_.data(), out);

@@ -106,8 +106,8 @@ class Bpe : public Model {
   void find_origins(const std::vector<Merge>& merges);
   [[nodiscard]] bool stay_apart(Token left, Token right, std::uint32_t limit) const;
   [[nodiscard]] bool stay_apart(Token left, Token right, std::string_view text) const;
-  Token* encode_word(std::string_view word, Token* out) const;
-  Token* encode_by_match(std::string_view word, Token* out) const;
+  Token* encode_word(std::string_view word, Cache& cache, Token* out) const;
+  Token* encode_by_match(std::string_view word, Cache& cache, Token* out) const;
   [[nodiscard]] Token find_whole(std::string_view word) const;
   [[nodiscard]] bool is_its_own_merge(Token id) const;
   void merge_short(std::vector<Token>& symbols) const;

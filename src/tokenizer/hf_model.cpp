@@ -91,8 +91,9 @@ std::unique_ptr<const Model> read_bpe(const JsonValue& model, const PieceTable& 
   std::optional<BpeAlphabet> alphabet;
   if (keep_bytes) {
     alphabet = BpeAlphabet::of_bytes(vocabulary, options);
-    // Byte fallback would spell the letters of the byte-level alphabet, not the bytes that they stand for.
-    keep_bytes = alphabet->is_complete() || !fallback;
+    // Byte fallback would spell the letters of the byte-level alphabet, not the bytes that they stand for. Letters that
+    // are left out put the offsets behind them out of step, by the letters' length.
+    keep_bytes = alphabet->is_complete() || (!fallback && options.unknown >= 0);
   }
   if (!keep_bytes) alphabet = BpeAlphabet::of_characters(vocabulary, options, fallback);
   if (unknown && options.unknown < 0 && !alphabet->is_complete()) {

@@ -151,14 +151,12 @@ def split_scripts():
         # A run may start or end with characters that go with all.
         for c in run:
             if together(latin, c) and together(han, c):
-                number = 0
-            elif number := next((i + 1 for i, other in enumerate(known) if together(other, c)), 0):
-                known.insert(0, known.pop(number - 1))
-            else:
-                known.insert(0, c)
-            numbers[c] = 0 if together(latin, c) and together(han, c) else known[0]
+                continue
+            number = next((i for i, other in enumerate(known) if together(other, c)), None)
+            known.insert(0, c if number is None else known.pop(number))
+            numbers[c] = known[0]
     order = {c: i + 1 for i, c in enumerate(sorted(known))}
-    return {c: order[representative] for c, representative in numbers.items() if representative}
+    return {c: order[representative] for c, representative in numbers.items()}
 
 
 _BREAKS = ["CR", "LF", "Control", "Extend", "ZWJ", "Regional_Indicator", "Prepend", "SpacingMark", "L", "V", "T", "LV", "LVT"]

@@ -48,18 +48,35 @@ Utf8Step step_utf8(std::string_view bytes) noexcept {
 }
 
 std::size_t valid_utf8_prefix(std::string_view bytes) noexcept {
+  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(bytes[i]); };
+  const auto follows = [&](std::size_t i) { return (byte(i) & 0xC0) == 0x80; };
   std::size_t pos = 0;
   while (pos < bytes.size()) {
-    while (pos + 8 <= bytes.size()) {
-      std::uint64_t word;
-      std::memcpy(&word, bytes.data() + pos, 8);
-      if ((word & 0x8080808080808080u) != 0) break;
-      pos += 8;
+    while (pos + 16 <= bytes.size()) {
+      std::uint64_t words[2];
+      std::memcpy(words, bytes.data() + pos, 16);
+      if (((words[0] | words[1]) & 0x8080808080808080u) != 0) break;
+      pos += 16;
     }
-    if (pos == bytes.size()) break;
-    const Utf8Step step = step_utf8(bytes.substr(pos));
-    if (!step.well_formed) return pos;
-    pos += step.length;
+    // Most text that isn't ASCII: no more than what is between E1 and EC, and C2 to DF, without a look at the exceptions.
+    while (pos + 3 <= bytes.size()) {
+      const unsigned char first = byte(pos);
+      if (first >= 0xE1 && first <= 0xEC) {
+        if (!follows(pos + 1) || !follows(pos + 2)) return pos;
+        pos += 3;
+      } else if (first >= 0xC2 && first <= 0xDF) {
+        if (!follows(pos + 1)) return pos;
+        pos += 2;
+      } else {
+        break;
+      }
+    }
+    for (std::size_t i = 0; i < 8 && pos < bytes.size(); ++i) {
+      const Utf8Step step = step_utf8(bytes.substr(pos, 4));
+      if (!step.well_formed) return pos;
+      pos += step.length;
+      if (pos < bytes.size() && byte(pos) >= 0x80) break;
+    }
   }
   return pos;
 }

@@ -57,14 +57,32 @@ def added_contents(reference):
     return [token.content for token in reference.get_added_tokens_decoder().values()]
 
 
+def encode_batch(reference, inputs, add_special_tokens):
+    """The reference's encodings; None where it panics, as it does on some overlaps of added tokens."""
+    try:
+        return reference.encode_batch(inputs, add_special_tokens=add_special_tokens)
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":
+            raise
+        if len(inputs) == 1:
+            return [None]
+    half = len(inputs) // 2
+    return [
+        encoding
+        for part in (inputs[:half], inputs[half:])
+        for encoding in encode_batch(reference, part, add_special_tokens)
+    ]
+
+
 def encode_all(reference, texts, specials):
     reference.encode_special_tokens = specials == "text"
-    return [encoding.ids for encoding in reference.encode_batch(texts, add_special_tokens=False)]
+    return [encoding and encoding.ids for encoding in encode_batch(reference, texts, False)]
 
 
 def assert_all_equal(inputs, expected, got):
     for given, want, have in zip(inputs, expected, got, strict=True):
-        assert have == want, f"for {given!a}"
+        if want is not None:
+            assert have == want, f"for {given!a}"
 
 
 def byte_places(text):
@@ -101,15 +119,15 @@ def assert_encodings_equal(ask, path, reference, inputs, options=None):
     add = options.get("add_special_tokens", True)
     pairs = [(text, None) if isinstance(text, str) else text for text in inputs]
     want = [
-        fields_of(encoding, *(text for text in pair if text is not None))
-        for pair, encoding in zip(pairs, reference.encode_batch(inputs, add_special_tokens=add), strict=True)
+        encoding and fields_of(encoding, *(text for text in pair if text is not None))
+        for pair, encoding in zip(pairs, encode_batch(reference, inputs, add), strict=True)
     ]
     questions = [
         {"encoding": [[[a, "tokens"]], None if b is None else [[b, "tokens"]]], "options": options} for a, b in pairs
     ]
     for pair, expected, got in zip(pairs, want, ask(path, questions), strict=True):
         assert "error" not in got, f"for {pair!a}: {got}"
-        for field in expected:
+        for field in expected or ():
             assert got[field] == expected[field], f"{field} for {pair!a}"
 
 
@@ -119,7 +137,7 @@ def assert_text_is_text(ask, path, reference, texts):
     special -= {reference.token_to_id(getattr(reference.model, "unk_token", None) or "<unk>")}
     ids = encode_all(reference, texts, "text")
     for text, want, have in zip(texts, ids, ask(path, [{"encode": [[text, "text"]]} for text in texts]), strict=True):
-        if special.isdisjoint(want):
+        if want is not None and special.isdisjoint(want):
             assert have == want, f"for {text!a}"
     return ids
 
@@ -144,11 +162,12 @@ def assert_equal_to_reference(ask, path, all_texts):
         assert_encodings_equal(ask, path, reference, texts)
         pairs = list(zip(texts[::7], texts[3::7], strict=False))
         assert_encodings_equal(ask, path, reference, pairs)
-        counts = [len(tokens) for tokens in ids[::5]]
-        assert ask(path, [{"count": text, "specials": "tokens"} for text in texts[::5]]) == counts
+        counts = [tokens if tokens is None else len(tokens) for tokens in ids[::5]]
+        assert_all_equal(texts[::5], counts, ask(path, [{"count": text, "specials": "tokens"} for text in texts[::5]]))
 
 
 def assert_decodes_as_reference(ask, path, reference, ids, specials):
+    ids = [tokens for tokens in ids if tokens is not None]
     texts = reference.decode_batch(ids, skip_special_tokens=specials == "text")
     assert_all_equal(ids, texts, ask(path, [{"decode": tokens, "specials": specials} for tokens in ids]))
     pieces = ask(path, [{"stream": tokens, "specials": specials} for tokens in ids])

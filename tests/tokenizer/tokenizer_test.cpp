@@ -263,6 +263,8 @@ void PrintTo(const BadFile& bad, std::ostream* out) { *out << bad.name; }
 using enum weft::ErrorCode;
 using nlohmann::json;
 
+json pieces(std::initializer_list<json> list) { return json::array_t(list); }
+
 const BadFile kBadFiles[] = {
     {"NoModel", [](json& f) { f.erase("model"); }, kCorrupt, "tiny.json: has no \"model\""},
     {"ModelIsNoObject", [](json& f) { f["model"] = 3; }, kCorrupt,
@@ -273,13 +275,13 @@ const BadFile kBadFiles[] = {
      "tiny.json: model: has no \"unk_token\""},
     {"UnigramOfAnObject", [](json& f) { f["model"]["type"] = "Unigram"; }, kCorrupt,
      "tiny.json: model.vocab: must be an array, not an object"},
-    {"UnigramPieceWithoutScore", [](json& f) { f["model"] = {{"vocab", {{"a", 0.5}, {"b"}}}}; }, kCorrupt,
+    {"UnigramPieceWithoutScore", [](json& f) { f["model"] = {{"vocab", pieces({{"a", 0.5}, json::array({"b"})})}}; }, kCorrupt,
      "tiny.json: model.vocab[1]: must be a piece and its score"},
-    {"UnigramScoreIsText", [](json& f) { f["model"] = {{"vocab", {{"a", "b"}}}}; }, kCorrupt,
+    {"UnigramScoreIsText", [](json& f) { f["model"] = {{"vocab", pieces({{"a", "b"}})}}; }, kCorrupt,
      "tiny.json: model.vocab[0][1]: must be a number, not a string"},
-    {"UnigramWithoutItsUnknown", [](json& f) { f["model"] = {{"vocab", {{"a", 0.5}}}, {"unk_id", 1}}; }, kCorrupt,
+    {"UnigramWithoutItsUnknown", [](json& f) { f["model"] = {{"vocab", pieces({{"a", 0.5}})}, {"unk_id", 1}}; }, kCorrupt,
      "tiny.json: model.unk_id: the unk_id 1 is beyond the 1 pieces of model.vocab"},
-    {"UnigramWithNegativeUnknown", [](json& f) { f["model"] = {{"vocab", {{"a", 0.5}}}, {"unk_id", -1}}; }, kCorrupt,
+    {"UnigramWithNegativeUnknown", [](json& f) { f["model"] = {{"vocab", pieces({{"a", 0.5}})}, {"unk_id", -1}}; }, kCorrupt,
      "tiny.json: model.unk_id: must be an integer"},
     {"WordPieceWithoutPrefix", [](json& f) { f["model"]["type"] = "WordPiece"; }, kCorrupt,
      "tiny.json: model: has no \"continuing_subword_prefix\""},
