@@ -67,6 +67,8 @@ def test_passes_the_defaults_on(exported, checkpoint, tmp_path, capsys):
         "quantize_layers": {},
         "calibration": None,
         "perplexity": None,
+        "activations": "int8",
+        "allow_pickle": False,
         "passes": True,
         "check": True,
         "name": None,
