@@ -174,6 +174,38 @@ TEST(Attention, GivesTheSameBitsInARaggedBatchAsAlone) {
   EXPECT_EQ(out, alone_a);
 }
 
+TEST(Attention, TurnsQueriesAndKeysByTheirPositions) {
+  constexpr std::size_t kTokens = 70, kSize = 32, kHalf = kSize / 2;
+  const Batch batch(kTokens, 4, 2, kSize, kSize, 6);
+  std::vector<float> cos(kTokens * kSize), sin(kTokens * kSize);
+  for (std::size_t t = 0; t < kTokens; ++t) {
+    for (std::size_t d = 0; d < kSize; ++d) {
+      const double angle = static_cast<double>(t) * std::pow(0.01, static_cast<double>(d % kHalf) / kHalf);
+      cos[t * kSize + d] = static_cast<float>(std::cos(angle));
+      sin[t * kSize + d] = static_cast<float>(std::sin(angle));
+    }
+  }
+  Batch turned = batch;
+  for (std::vector<float>* states : {&turned.query, &turned.key}) {
+    for (std::size_t row = 0; row < states->size() / kSize; ++row) {
+      float* x = states->data() + row * kSize;
+      const std::size_t t = row % kTokens * kSize;
+      for (std::size_t d = 0; d < kHalf; ++d) {
+        const double first = x[d], second = x[d + kHalf];
+        x[d] = static_cast<float>(first * cos[t + d] - second * sin[t + d]);
+        x[d + kHalf] = static_cast<float>(second * cos[t + d + kHalf] + first * sin[t + d + kHalf]);
+      }
+    }
+  }
+  std::vector<float> out, unused;
+  auto arguments = batch.arguments(0, kTokens, out);
+  arguments.rotary_cos = cos.data();
+  arguments.rotary_sin = sin.data();
+  KvCache cache = make_cache(batch);
+  ASSERT_EQ(run(cache, arguments), nullptr);
+  expect_near(out, reference(turned, turned.arguments(0, kTokens, unused)), 5e-6f);
+}
+
 TEST(Attention, RefusesAHandleOfNoOpenScope) {
   const Batch batch(2, 1, 1, 8, 8, 1);
   std::vector<float> out;

@@ -68,26 +68,30 @@ def join_parallel_linears(program: ExportedProgram) -> None:
     by_kind: dict[tuple, list[Node]] = {}
     for node in _calls(program, _LINEAR):
         args = node.args
-        plain = args[_BIAS] is None and args[_RESIDUAL] is None and args[_NORM_WEIGHT] is None and args[_GATE] == 0
-        if plain and args[_FEATURES] % _TILE_ROWS == 0 and len(args[_WEIGHT].users) == 1:
-            key = (args[_INPUT], args[_BITS], args[_MINIMUM], args[_ACTIVATIONS])
+        plain = args[_RESIDUAL] is None and args[_NORM_WEIGHT] is None and args[_GATE] == 0
+        owned = _sole_user(args[_WEIGHT]) and (args[_BIAS] is None or _sole_user(args[_BIAS]))
+        if plain and owned and args[_FEATURES] % _TILE_ROWS == 0:
+            key = (args[_INPUT], args[_BITS], args[_MINIMUM], args[_ACTIVATIONS], args[_BIAS] is None)
             by_kind.setdefault(key, []).append(node)
-    for (source, bits, minimum, activations), nodes in by_kind.items():
+    for (source, bits, minimum, activations, unbiased), nodes in by_kind.items():
         if len(nodes) == 1:
             continue
-        packed = torch.cat([_constant(program, node.args[_WEIGHT]) for node in nodes])
-        weight = _add_constant(program, f"{nodes[0].args[_WEIGHT].target}_joined", packed)
+        weight, bias = (
+            None if index == _BIAS and unbiased else _join_constants(program, [node.args[index] for node in nodes])
+            for index in (_WEIGHT, _BIAS)
+        )
         features = sum(node.args[_FEATURES] for node in nodes)
-        args = (source, weight, None, None, None, 0.0, features, bits, minimum, 0, activations)
+        args = (source, weight, bias, None, None, 0.0, features, bits, minimum, 0, activations)
         joined = _insert(program, nodes[0], _LINEAR, args)
         start = 0
         for node in nodes:
             stop = start + node.args[_FEATURES]
             part = _insert(program, node, _aten.slice.Tensor, (joined, -1, start, stop))
             node.replace_all_uses_with(part)
-            old = node.args[_WEIGHT]
+            old = [constant for constant in (node.args[_WEIGHT], node.args[_BIAS]) if constant is not None]
             program.graph.erase_node(node)
-            _remove_constant(program, old)
+            for constant in old:
+                _remove_constant(program, constant)
             start = stop
 
 
@@ -128,6 +132,8 @@ def norm_in_linear(program: ExportedProgram) -> None:
         if found is None or not _sole_user(norm):
             continue
         source, weight, epsilon = found
+        if weight.op != "placeholder":  # Gemma's: 1 + weight
+            weight = _add_constant(program, f"{weight.args[0].target}_shifted", _constant(program, weight.args[0]).float() + weight.args[1])
         if source.meta["val"].dtype != torch.float32 or weight.meta["val"].dim() != 1:
             continue
         if select is not None:
@@ -225,11 +231,14 @@ def _replace(program: ExportedProgram, old: Node, target, args: tuple) -> Node:
 
 
 def _match_rms_norm(node: Node) -> tuple[Node, Node, float] | None:
-    """(x, weight, epsilon) of weight * (x * rsqrt(mean(x ** 2, -1) + epsilon)), in any order of the factors."""
+    """(x, weight or weight + a constant, epsilon) of weight * (x * rsqrt(mean(x ** 2, -1) + epsilon)), in any order of the factors."""
     if node.target is not _aten.mul.Tensor:
         return None
     for weight, scaled in (node.args, node.args[::-1]):
-        if not (isinstance(scaled, Node) and scaled.target is _aten.mul.Tensor and isinstance(weight, Node) and weight.op == "placeholder"):
+        if not (isinstance(scaled, Node) and scaled.target is _aten.mul.Tensor and isinstance(weight, Node)):
+            continue
+        shifted_weight = weight.target is _aten.add.Tensor and weight.args[0].op == "placeholder" and isinstance(weight.args[1], float)
+        if weight.op != "placeholder" and not shifted_weight:
             continue
         for x, inverse in (scaled.args, scaled.args[::-1]):
             if not (isinstance(inverse, Node) and inverse.target is _aten.rsqrt.default):
@@ -292,16 +301,20 @@ def _constant(program: ExportedProgram, placeholder: Node) -> torch.Tensor:
 
 def _add_constant(program: ExportedProgram, name: str, value: torch.Tensor) -> Node:
     """A new buffer of the program, before its inputs."""
-    target = name
     specs = program.graph_signature.input_specs
     first_input = next(i for i, spec in enumerate(specs) if spec.kind is InputKind.USER_INPUT)
     anchor = [node for node in program.graph.nodes if node.op == "placeholder"][first_input]
     with program.graph.inserting_before(anchor):
-        node = program.graph.placeholder(target)
+        node = program.graph.placeholder(name)
     node.meta["val"] = anchor.meta["val"].fake_mode.from_tensor(value)
     specs.insert(first_input, InputSpec(InputKind.BUFFER, TensorArgument(node.name), node.name, persistent=True))
     program.state_dict[node.name] = value
     return node
+
+
+def _join_constants(program: ExportedProgram, placeholders: list[Node]) -> Node:
+    joined = torch.cat([_constant(program, placeholder) for placeholder in placeholders])
+    return _add_constant(program, f"{placeholders[0].target}_joined", joined)
 
 
 def _remove_constant(program: ExportedProgram, placeholder: Node) -> None:

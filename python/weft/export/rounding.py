@@ -115,6 +115,8 @@ def make_weight(codes: np.ndarray, scale: np.ndarray, offset: np.ndarray, *, bit
     offset = np.repeat(offset.astype(np.float16), repeat, axis=1)
     if bits == 8:
         return QuantizedWeight(codes.astype(np.int8), scale, offset if offset.any() else None, bits)
-    if codes.min(initial=0) < 0:  # -8 times a half is a half, unless it is among the very largest
-        codes, offset = codes + 8, offset - np.float16(8) * scale
+    if codes.min(initial=0) < 0:
+        if not offset.any():  # the layout's own meaning of 4 bits without a minimum: two bytes of a group less to read
+            return QuantizedWeight((codes + 8).astype(np.uint8), scale, None, bits)
+        codes, offset = codes + 8, offset - np.float16(8) * scale  # -8 times a half is a half, unless it is among the very largest
     return QuantizedWeight(codes.astype(np.uint8), scale, offset, bits)
