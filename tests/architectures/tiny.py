@@ -14,6 +14,7 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_N
 
 VOCAB_SIZE = 256
 MAX_CONTEXT = 96
+_MOST_PARAMETERS = 20_000_000
 WINDOW = 12  # far shorter than what the checks read
 
 ARCHITECTURES = tuple(MODEL_FOR_CAUSAL_LM_MAPPING_NAMES)
@@ -158,6 +159,10 @@ def tiny_model(model_type: str) -> transformers.PreTrainedModel:
     """The same for the same name: eager attention, f32, in eval mode, every parameter random."""
     config = config_of(model_type)
     config._attn_implementation = "eager"
+    with torch.device("meta"):
+        size = sum(parameter.numel() for parameter in transformers.AutoModelForCausalLM.from_config(config).parameters())
+    if size > _MOST_PARAMETERS:
+        raise ValueError(f"its tiny configuration has {size / 1e6:.0f}M parameters: sizes that tests/architectures/tiny.py doesn't know")
     with torch.random.fork_rng():
         torch.manual_seed(0)
         model = transformers.AutoModelForCausalLM.from_config(config, attn_implementation="eager").eval().requires_grad_(False)

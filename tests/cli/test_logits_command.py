@@ -31,6 +31,16 @@ def test_chunks_follow_each_other(weft, model, tmp_path):
     assert (tmp_path / "whole").read_bytes() == (tmp_path / "chunks").read_bytes()
 
 
+def test_goes_back_before_it_reads_on(weft, model, tmp_path):
+    (tmp_path / "straight.json").write_text("[[5], [6, 7]]")
+    (tmp_path / "back.json").write_text('[[5, 9, 9], {"keep": 1, "ids": [6, 7]}]')
+    for name in ("straight", "back"):
+        assert weft("logits", model, "--tokens", tmp_path / f"{name}.json", "-o", tmp_path / name).code == 0
+    straight, back = read(tmp_path / "straight"), read(tmp_path / "back")
+    rows = len(straight) // 3
+    assert back[3 * rows :] == straight[rows:]
+
+
 def test_needs_no_tokenizer(weft, make_model, tmp_path):
     (tmp_path / "ids.json").write_text("[1]")
     done = weft("logits", make_model(tokenizer=None), "--tokens", tmp_path / "ids.json", "-o", tmp_path / "out")
@@ -47,6 +57,8 @@ def test_needs_no_tokenizer(weft, make_model, tmp_path):
         ("[[1], 2]", "ids.json: [1]: is no list of token ids"),
         ("[1, -1]", "ids.json[1]: is not an id from 0 to"),
         ("[[1], [2, 100000]]", "ids.json: [1][1]: is not an id from 0 to"),
+        ('[[1], {"keep": 2, "ids": [1]}]', "ids.json: [1]: keep is not a number from 0 to 1"),
+        ('[[1], {"keep": 1}]', "ids.json: [1]: is no list of token ids"),
         ('["a"]', "ids.json[0]: is not an id from 0 to"),
     ],
 )

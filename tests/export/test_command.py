@@ -73,6 +73,7 @@ def test_passes_the_defaults_on(exported, checkpoint, tmp_path, capsys):
         "check": True,
         "name": None,
         "backend": None,
+        "allow_pickle": False,
     }
     assert capsys.readouterr() == ("", f"wrote {out} (2 MB)\n")
 
@@ -98,7 +99,7 @@ def test_passes_every_option_on(exported, checkpoint, tmp_path):
         "--name",
         "Tiny",
     ]
-    assert command.main([str(checkpoint), "--out", str(tmp_path / "model"), *options, "--no-passes", "--no-check"]) == 0
+    assert command.main([str(checkpoint), "--out", str(tmp_path / "model"), *options, "--no-passes", "--no-check", "--allow-pickle"]) == 0
     expected = {
         "backend": "aoti",
         "max_context": 512,
@@ -111,6 +112,7 @@ def test_passes_every_option_on(exported, checkpoint, tmp_path):
     }
     assert expected.items() <= exported.arguments.items()
     assert (exported.arguments["passes"], exported.arguments["check"]) == (False, False)
+    assert exported.arguments["allow_pickle"] is True
 
 
 def test_tells_the_perplexity_where_it_was_asked_for(exported, checkpoint, tmp_path, capsys):

@@ -105,6 +105,7 @@ def export(
     import torch
 
     from weft.export import check as checking
+    from weft.export.failures import explained_failures
     from weft.export.outfile import atomic_output
     from weft.export.progress import Progress
     from weft.export.program import ProgramShape, ragged_positions
@@ -136,7 +137,7 @@ def export(
         described |= {"activations": activations}
     state = {tensor.data_ptr(): tensor.nbytes for tensor in loaded.model.state_dict().values()}
     largest = None
-    with atomic_output(out, sum(state.values())) as unfinished:
+    with explained_failures(loaded.model), atomic_output(out, sum(state.values())) as unfinished:
         with progress.stage("tracing the model"):
             program, contract = trace(loaded.model, positions, shape)
         metadata = described | contract
@@ -154,43 +155,27 @@ def trace(model, positions, shape) -> tuple[Any, dict[str, Any]]:
     """The exported program of a Transformers model, and what weft.json says of it.
 
     positions: weft.export.program.Positions for the ragged contract, None for the one in the graph.
-    Raises weft.Error, which names the module that can't be exported.
     """
-    from weft.export.attention import Unsupported
-    from weft.export.failures import explain
     from weft.export.program import export_in_graph, export_ragged, layer_shapes
 
-    try:
-        if positions is not None:
-            program = export_ragged(model, shape, positions)
-            return program, {"contract": "ragged", "max_rows": shape.max_rows, "layers": layer_shapes(program)}
-        program, shape, recurrent = export_in_graph(model, shape)
-        return program, {"contract": "in_graph", "max_tokens": shape.max_tokens} | ({"recurrent": True} if recurrent else {})
-    except Unsupported as error:
-        raise Error("unsupported", f"can't be exported: {error}", type(model).__name__, "report the model") from error
-    except (MemoryError, Error):
-        raise
-    except Exception as error:  # of many kinds: a tracer runs the model's own code
-        raise explain(error, model) from error
+    if positions is not None:
+        program = export_ragged(model, shape, positions)
+        return program, {"contract": "ragged", "max_rows": shape.max_rows, "layers": layer_shapes(program)}
+    program, shape, recurrent = export_in_graph(model, shape)
+    return program, {"contract": "in_graph", "max_tokens": shape.max_tokens} | ({"recurrent": True} if recurrent else {})
 
 
 def lower_program(program, backend: str, assets: dict[str, bytes], out: Path, *, passes: bool = True) -> None:
-    """Writes `out`. Raises weft.Error, which names the operator that can't be lowered."""
-    from weft.export.failures import explain
+    """Writes `out`."""
     from weft.export.passes import QUANTIZED_PASSES, few_row_linears, run_passes
 
     if backend == "executorch":
         from weft.export.executorch import lower
     else:
         from weft.export.aoti import lower
-    try:
-        if passes:
-            program = run_passes(program, (*QUANTIZED_PASSES, *((few_row_linears,) if backend == "aoti" else ())))
-        lower(program, assets, out)
-    except (MemoryError, OSError, Error):
-        raise
-    except Exception as error:
-        raise explain(error, program) from error
+    if passes:
+        program = run_passes(program, (*QUANTIZED_PASSES, *((few_row_linears,) if backend == "aoti" else ())))
+    lower(program, assets, out)
 
 
 def _quantize(source, loaded: Source, quantize, layers, calibration, passes: bool, progress) -> tuple[Source, Plan, dict[str, QuantizedWeight]]:

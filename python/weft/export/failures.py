@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import traceback
+from collections.abc import Iterator
 from typing import Any
 
 from weft.errors import Error, first_line
 
 # How the compilers name an operator in their messages: aten.amax.default, torch.ops.aten.amax, aten::amax.out.
 _OPERATOR = re.compile(r"\b(?:torch\.ops\.)?(?:aten|prims|weft|transformers|quantized_decomposed|_c10d_functional)(?:\.|::)\w+(?:\.\w+)?")
+
+
+@contextlib.contextmanager
+def explained_failures(model) -> Iterator[None]:
+    """Within the block, what a tracer or a compiler raises becomes a weft.Error; what the system raises stays as it is."""
+    from weft.export.attention import Unsupported
+
+    try:
+        yield
+    except Unsupported as error:
+        raise Error("unsupported", f"can't be exported: {error}", type(model).__name__, "report the model") from error
+    except (Error, MemoryError, OSError):
+        raise
+    except Exception as error:  # of many kinds: a tracer runs the model's own code, a compiler its own
+        raise explain(error, model) from error
 
 
 def explain(error: Exception, origin: Any) -> Error:
