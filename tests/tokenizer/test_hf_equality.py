@@ -76,7 +76,7 @@ def encode_batch(reference, inputs, add_special_tokens):
 
 def encode_all(reference, texts, specials):
     reference.encode_special_tokens = specials == "text"
-    return [encoding and encoding.ids for encoding in encode_batch(reference, texts, False)]
+    return [None if encoding is None else encoding.ids for encoding in encode_batch(reference, texts, False)]
 
 
 def assert_all_equal(inputs, expected, got):
@@ -119,7 +119,7 @@ def assert_encodings_equal(ask, path, reference, inputs, options=None):
     add = options.get("add_special_tokens", True)
     pairs = [(text, None) if isinstance(text, str) else text for text in inputs]
     want = [
-        encoding and fields_of(encoding, *(text for text in pair if text is not None))
+        None if encoding is None else fields_of(encoding, *(text for text in pair if text is not None))
         for pair, encoding in zip(pairs, encode_batch(reference, inputs, add), strict=True)
     ]
     questions = [
