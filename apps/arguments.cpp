@@ -144,6 +144,7 @@ class Parser {
     add_inspect();
     add_tokenize();
     add_bench();
+    add_eval();
     add_logits();
     app_.footer(footer());
   }
@@ -324,6 +325,28 @@ class Parser {
     app.add_flag("--json", bench_.json, "One JSON object on stdout: medians, and all runs");
   }
 
+  void add_eval() {
+    CLI::App& app = add("eval", "Measures how well a model predicts a text: its perplexity.",
+                        {"weft eval [MODEL] --text FILE [OPTIONS]", "weft eval model.pte --text wiki.txt"},
+                        [this] { return eval_; });
+    add_model(app, eval_.model);
+    app.add_option("--text", eval_.text_file, "The text, UTF-8")->type_name("FILE")->required();
+    app.add_option("--context", eval_.context, "Tokens of a window; default 1024, or what the model has")
+        ->type_name("N")
+        ->check(whole_number(2, kMaxTokens));
+    app.add_option("--stride", eval_.stride, "Tokens from window to window; default half the context")
+        ->type_name("N")
+        ->check(whole_number(1, kMaxTokens));
+    app.add_option("--max-tokens", eval_.max_tokens, "Read only the first N tokens of the text")
+        ->type_name("N")
+        ->check(whole_number(2, kMaxTokens));
+    add_threads(app, eval_.model);
+    add_backend(app, eval_.model);
+    app.add_flag("--json", eval_.json, "One JSON object on stdout");
+    app.footer("Every window begins with an empty cache; each token but the first is scored once,\n"
+               "in the first window that holds it. BOS comes first where the model wants one.");
+  }
+
   void add_logits() {
     CLI::App& app = add("logits", "Writes the logits after each token: raw little-endian f32 [tokens, vocab].",
                         {"weft logits MODEL --tokens FILE -o FILE", "weft logits model.pte --tokens ids.json -o logits.f32"},
@@ -347,6 +370,7 @@ class Parser {
   TokenizeCommand tokenize_;
   BenchCommand bench_;
   LogitsCommand logits_;
+  EvalCommand eval_;
   std::string dash_, specials_;
 };
 

@@ -90,8 +90,16 @@ struct LogitsCommand {
   std::filesystem::path tokens_file, output_file;
 };
 
+struct EvalCommand {
+  ModelChoice model;
+  std::filesystem::path text_file;
+  std::size_t context = 0, stride = 0;  ///< 0: 1024 or what the model has, and half of that.
+  std::size_t max_tokens = 0;           ///< Of the text; 0: all.
+  bool json = false;
+};
+
 using Command = std::variant<ChatCommand, GenerateCommand, ExportCommand, InspectCommand, TokenizeCommand,
-                             BenchCommand, LogitsCommand>;
+                             BenchCommand, LogitsCommand, EvalCommand>;
 
 /// Each gives an ExitCode, or throws UsageError, Error or OutputClosed.
 int run(const ChatCommand& command);
@@ -101,5 +109,6 @@ int run(const InspectCommand& command);
 int run(const TokenizeCommand& command);
 int run(const BenchCommand& command);
 int run(const LogitsCommand& command);
+int run(const EvalCommand& command);
 
 }  // namespace weft::apps

@@ -102,8 +102,9 @@ def main() -> None:
     options = parser.parse_args()
 
     from weft.export.default_model import default_output, fetch_default_model
+    from weft.export.progress import Progress
 
-    gguf = fetch_default_model()
+    gguf = fetch_default_model(Progress())
     program = Path(os.environ.get("WEFT_BIN", ROOT / "build" / "bin" / "weft"))
     contenders: dict[str, list] = {}
     for backend in ("aoti", "executorch"):

@@ -3,6 +3,7 @@
 option(WEFT_EXECUTORCH "Run .pte files (needs the ExecuTorch SDK, which the executorch wheel holds)" OFF)
 option(WEFT_AOTI "Run .pt2 files (needs libtorch, which the torch wheel holds)" OFF)
 option(WEFT_APPS "Build the programs: weft, and et_run and aoti_run where their backend is on" ${PROJECT_IS_TOP_LEVEL})
+option(WEFT_PYTHON_MODULE "Build the Python module weft._native (needs nanobind and Python's headers)" OFF)
 option(WEFT_EXAMPLES "Build the examples" ${PROJECT_IS_TOP_LEVEL})
 option(WEFT_TESTS "Build the tests" ${PROJECT_IS_TOP_LEVEL})
 option(WEFT_INSTALL "Make install rules" ${PROJECT_IS_TOP_LEVEL})
@@ -16,8 +17,9 @@ if(PROJECT_IS_TOP_LEVEL AND NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYP
   set(CMAKE_BUILD_TYPE Release CACHE STRING "" FORCE)
 endif()
 if(NOT WEFT_PARTS STREQUAL "all")
-  # A build of some parts makes neither programs nor examples: those need all of them.
+  # A build of some parts makes no programs, examples or Python module: those need all of them.
   set(WEFT_APPS OFF)
+  set(WEFT_PYTHON_MODULE OFF)
   set(WEFT_EXAMPLES OFF)
 endif()
 

@@ -1,11 +1,13 @@
 // weft's operators for torch: each checks dtypes and layouts, then calls the shared kernel.
 
 #include <ATen/core/Tensor.h>
+#include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/linear.h>
 #include <torch/library.h>
 
 #include <optional>
+#include <string>
 
 #include "backends/aoti/operators.h"
 #include "weft/kernels/attention.h"
@@ -116,14 +118,19 @@ at::Tensor quantized_embedding(const at::Tensor& ids, const at::Tensor& weight, 
 
 }  // namespace
 
-// The schemas are those of python/weft/export/operators.py.
-TORCH_LIBRARY(weft, library) {
-  library.def(
+// The schemas are those of python/weft/export/operators.py, which has defined them already where both are in one process.
+TORCH_LIBRARY_FRAGMENT(weft, library) {
+  const auto define = [&](const char* schema) {
+    const std::string text(schema);
+    const c10::OperatorName name("weft::" + text.substr(0, text.find('(')), "");
+    if (!c10::Dispatcher::singleton().findSchema(name)) library.def(schema);
+  };
+  define(
       "attention(Tensor query, Tensor key, Tensor value, Tensor positions, Tensor context, int layer, float scale, "
       "int window, float softcap, Tensor? sinks) -> Tensor");
-  library.def("linear(Tensor input, Tensor weight, Tensor? bias) -> Tensor");
-  library.def("quantized_linear(Tensor input, Tensor weight, Tensor? bias, int features, int bits, bool minimum) -> Tensor");
-  library.def("quantized_embedding(Tensor ids, Tensor weight, int rows, int columns, int bits, bool minimum) -> Tensor");
+  define("linear(Tensor input, Tensor weight, Tensor? bias) -> Tensor");
+  define("quantized_linear(Tensor input, Tensor weight, Tensor? bias, int features, int bits, bool minimum) -> Tensor");
+  define("quantized_embedding(Tensor ids, Tensor weight, int rows, int columns, int bits, bool minimum) -> Tensor");
 }
 
 TORCH_LIBRARY_IMPL(weft, CPU, library) {

@@ -61,7 +61,8 @@ struct Model {
 [[nodiscard]] std::filesystem::path find_model_file(const std::filesystem::path& path);
 
 /// The backend by this name, as a plug-in: a shared library `weft_<name>` looked for in the folder
-/// $WEFT_PLUGIN_PATH, then beside the running program, then in ../lib/weft of it. Stays loaded until the process ends.
+/// $WEFT_PLUGIN_PATH, then beside the shared library that weft is linked into (if it is), then beside the running program,
+/// then in ../lib/weft of it. Stays loaded until the process ends.
 /// @throws Error{kNotFound} naming the folders searched, kBackend if it doesn't load,
 ///         kInvalidArgument if `name` is no plain word.
 [[nodiscard]] const Backend& load_backend(std::string_view name);

@@ -33,6 +33,15 @@ fs::path program_folder() {
 #endif
 }
 
+// Of the shared library that this code was linked into: a Python module, an app's own. Empty for the program itself.
+fs::path library_folder() {
+  Dl_info info{};
+  std::error_code error;
+  if (dladdr(reinterpret_cast<const void*>(&load_backend), &info) == 0 || !info.dli_fname) return {};
+  const fs::path file = fs::weakly_canonical(info.dli_fname, error);
+  return error || !fs::is_regular_file(file, error) ? fs::path() : file.parent_path();
+}
+
 std::vector<std::string> plugin_file_names(const std::string& name) {
 #if defined(__APPLE__)
   return {"weft_" + name + ".so", "weft_" + name + ".dylib"};
@@ -44,7 +53,9 @@ std::vector<std::string> plugin_file_names(const std::string& name) {
 std::vector<fs::path> plugin_folders() {
   std::vector<fs::path> folders;
   if (const char* chosen = std::getenv("WEFT_PLUGIN_PATH"); chosen && *chosen) folders.emplace_back(chosen);
-  if (const fs::path program = program_folder(); !program.empty()) {
+  const fs::path program = program_folder(), library = library_folder();
+  if (!library.empty() && library != program) folders.push_back(library);
+  if (!program.empty()) {
     folders.push_back(program);
     folders.push_back((program / ".." / "lib" / "weft").lexically_normal());
   }

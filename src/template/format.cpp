@@ -386,7 +386,7 @@ Text filled(const FormatSpec& spec, const Text& text, char usual, Author author,
 }
 
 Text format_number(const Value& value, const FormatSpec& spec, Author author, Meter& meter) {
-  std::string digits, prefix, suffix;
+  std::string digits, prefix;
   std::size_t group = 3;
   bool minus = false;
   const bool integer_type = std::string_view("bcdoxXn").find(spec.type) != std::string_view::npos;
@@ -423,9 +423,8 @@ Text format_number(const Value& value, const FormatSpec& spec, Author author, Me
       if (spec.type == '%') x *= 100;
       const char type = spec.type == '%' ? 'f' : spec.type == 'n' ? 'g' : spec.type;
       digits = real_digits(x, type, spec.precision.value_or(6), spec.alternate, meter);
-      if (spec.type == '%') suffix = "%";
+      if (spec.type == '%') digits += '%';
     }
-    digits += suffix;
   }
   const std::string sign = minus ? "-" : spec.sign == '+' ? "+" : spec.sign == ' ' ? " " : "";
   const std::int64_t rest = spec.width - static_cast<std::int64_t>(sign.size() + prefix.size());

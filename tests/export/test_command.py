@@ -31,14 +31,14 @@ def quiet_state():
 @pytest.fixture
 def exported(monkeypatch):
     """Stands in for weft.export.export(), and keeps what it was called with. `outcome` is raised if it is set."""
-    calls = types.SimpleNamespace(outcome=None, arguments=None)
+    calls = types.SimpleNamespace(outcome=None, arguments=None, perplexity=None)
 
     def export(source, out, **options):
         calls.arguments = {"source": source, "out": out, **options}
         if calls.outcome is not None:
             raise calls.outcome
         Path(out).write_bytes(bytes(2_000_000))
-        return types.SimpleNamespace(path=Path(out))
+        return types.SimpleNamespace(path=Path(out), perplexity=calls.perplexity)
 
     monkeypatch.setattr(weft.export, "export", export)
     monkeypatch.setattr(command, "_import_libraries", lambda _: None)
@@ -64,6 +64,9 @@ def test_passes_the_defaults_on(exported, checkpoint, tmp_path, capsys):
         "max_context": None,
         "dtype": "float32",
         "quantize": None,
+        "quantize_layers": {},
+        "calibration": None,
+        "perplexity": None,
         "passes": True,
         "check": True,
         "name": None,
@@ -81,14 +84,37 @@ def test_passes_every_option_on(exported, checkpoint, tmp_path):
         "--dtype",
         "bfloat16",
         "--quantize",
-        "none",
+        "int4-g64",
+        "--quantize-layer",
+        "lm_head=int8",
+        "--quantize-layer",
+        "*.0.*=none",
+        "--calibrate",
+        "books.txt",
+        "--perplexity",
+        "wiki.txt",
         "--name",
         "Tiny",
     ]
     assert command.main([str(checkpoint), "--out", str(tmp_path / "model"), *options, "--no-passes", "--no-check"]) == 0
-    expected = {"backend": "aoti", "max_context": 512, "dtype": "bfloat16", "quantize": "none", "name": "Tiny"}
+    expected = {
+        "backend": "aoti",
+        "max_context": 512,
+        "dtype": "bfloat16",
+        "quantize": "int4-g64",
+        "quantize_layers": {"lm_head": "int8", "*.0.*": "none"},
+        "calibration": "books.txt",
+        "perplexity": "wiki.txt",
+        "name": "Tiny",
+    }
     assert expected.items() <= exported.arguments.items()
     assert (exported.arguments["passes"], exported.arguments["check"]) == (False, False)
+
+
+def test_tells_the_perplexity_where_it_was_asked_for(exported, checkpoint, tmp_path, capsys):
+    exported.perplexity = (12.34567, 13.5)
+    assert command.main([str(checkpoint), "-o", str(tmp_path / "model.pte"), "--perplexity", "wiki.txt"]) == 0
+    assert capsys.readouterr().err.startswith("perplexity: 12.3457 before, 13.5000 after\n")
 
 
 @pytest.mark.parametrize(
@@ -122,7 +148,9 @@ def test_exports_the_default_model(exported, tmp_path, monkeypatch, arguments, b
         (["a", "-o"], "argument -o/--out: expected one argument\nfix: see"),
         (["a", "-o", "b.pte", "--max-context", "many"], "argument --max-context: invalid int value: 'many'\nfix: see"),
         (["a", "-o", "b.pte", "--dtype", "int3"], "argument --dtype: invalid choice: 'int3'"),
-        (["a", "-o", "b.pte", "--quantize", "int3"], "argument --quantize: invalid choice: 'int3'"),
+        (["a", "-o", "b.pte", "--quantize", "int3"], "argument --quantize: 'int3' is no way to quantise; choose one of: none, int8, int4; "),
+        (["a", "-o", "b.pte", "--quantize", "int4-g16"], "argument --quantize: 'int4-g16' asks for groups of 16; groups are multiples of 32"),
+        (["a", "-o", "b.pte", "--quantize-layer", "int8"], "argument --quantize-layer: 'int8' is not PATTERN=SCHEME; write it like"),
         (["a", "-o", "b.pte", "--backend", "onnx"], "argument --backend: invalid choice: 'onnx'"),
         (["a", "-o", "b.pte", "--no-pass"], "unrecognized arguments: --no-pass"),
     ],

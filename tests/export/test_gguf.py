@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import torch
 import transformers
-from conftest import SPECIALS, TEMPLATE, TEXTS, VOCAB_SIZE, logits, tiny_model, write_gguf
+from small_gguf import write_gguf
+from small_models import CORPUS, SPECIALS, TEMPLATE, TEXTS, VOCAB_SIZE, logits, tiny_model
 from tokenizers import Tokenizer
 
 from weft import Error
@@ -408,7 +409,6 @@ def test_rejects_two_tokens_of_the_same_text(make_gguf, load):
 def spm(tmp_path_factory):
     """A SentencePiece BPE model trained here."""
     sentencepiece = pytest.importorskip("sentencepiece")
-    from conftest import CORPUS
 
     prefix = tmp_path_factory.mktemp("spm") / "tiny"
     sentencepiece.SentencePieceTrainer.train(

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 import transformers
-from conftest import CORPUS, TEMPLATE, TEXTS, logits, tiny_model
 from safetensors.torch import load_file, save_file
+from small_models import CORPUS, TEMPLATE, TEXTS, logits, tiny_model
 from tokenizers import Tokenizer
 
 from weft import Error

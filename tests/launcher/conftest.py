@@ -111,7 +111,7 @@ def tree():
 
 def make_tree(folder: Path) -> Tree:
     source = folder / "tree"
-    for part in ("include", "src", "kernels", "backends", "apps", "tests", "examples", "bench", "cmake", "python"):
+    for part in ("include", "src", "kernels", "backends", "apps", "bindings", "tests", "examples", "bench", "cmake", "python"):
         (source / part).mkdir(parents=True)
     for file in ("weft", "requirements.txt", "requirements-test.txt", "cmake/debian-packages.txt", "tests/summary.py"):
         shutil.copy(ROOT / file, source / file)

@@ -117,6 +117,12 @@ def test_python_without_ensurepip_gets_debians_venv_package(tree):
     assert any(call.endswith(" python3.11-venv") for call in tree.calls())
 
 
+def test_python_without_headers_gets_debians_dev_package(tree):
+    does = 'case "$*" in *Python.h*) [[ -e $CALLS.apt ]]; exit ;; *"dev\\""*) echo python3.11-dev; exit ;; esac'
+    tree("chat", env={"python_DOES": does, "LACKS": "python3.11-dev"})
+    assert any(call.endswith(" python3.11-dev") for call in tree.calls())
+
+
 def test_debian_packages_are_left_alone_if_asked(tree):
     assert tree("chat", env={"LACKS": "libcli11-dev", "WEFT_APT": "0"}).returncode == 0
     assert "apt-get" not in words(tree.calls())

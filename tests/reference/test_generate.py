@@ -91,10 +91,11 @@ def test_tiny_model_with_its_cache_in_the_graph(weft_bin, exported, backend):
 def smollm2():
     """The default model as Transformers runs it: (model, tokenizer, answers by prompt, filled as they are asked for)."""
     from weft.export.default_model import fetch_default_model
+    from weft.export.progress import Progress
     from weft.export.sources import load_source
 
-    source = load_source(fetch_default_model())
-    return source, {}
+    progress = Progress()
+    return load_source(fetch_default_model(progress), dtype=torch.float32, progress=progress), {}
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

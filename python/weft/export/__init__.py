@@ -3,6 +3,8 @@
     from weft.export import export
     export("path/to/checkpoint", "model.pte")
 
+    model = weft.export("path/to/checkpoint", backend="aoti")    # the module itself: exports, and loads what it wrote
+
 The file holds the program, its weights, tokenizer, chat template, generation defaults and metadata (docs/model-file.md).
 Before the call returns, the file has been run, and its logits held against the eager model's.
 """
@@ -14,21 +16,30 @@ import dataclasses
 import importlib.metadata
 import json
 import os
+import shutil
+import sys
+import tempfile
+import types
+import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from weft.errors import Error
+from weft.export.schemes import Plan, make_plan
 
 if TYPE_CHECKING:
-    from weft.export.progress import Progress
-    from weft.export.sources import Source
+    from collections.abc import Mapping
 
-__all__ = ["BACKENDS", "DTYPES", "QUANTIZATIONS", "ExportResult", "export"]
+    from weft.export.progress import Progress
+    from weft.export.quantize import QuantizedWeight
+    from weft.export.sources import Source
+    from weft.model import Model
+
+__all__ = ["BACKENDS", "DTYPES", "ExportResult", "export"]
 
 # Which backend a file's ending asks for.
 BACKENDS = {".pte": "executorch", ".pt2": "aoti"}
 DTYPES = ("float32", "bfloat16", "float16")
-QUANTIZATIONS = ("none", "keep", "int8", "int4")
 
 # A context longer than this is cut unless the caller asks for it: programs plan memory for it.
 _DEFAULT_MAX_CONTEXT = 8192
@@ -41,6 +52,7 @@ class ExportResult:
     path: Path
     metadata: dict[str, Any]  # weft.json
     largest_difference: float | None  # of any logit from the eager model's; None if not checked
+    perplexity: tuple[float, float] | None = None  # of the eager model as it was, and of the file; None if not asked for
 
 
 def export(
@@ -49,7 +61,10 @@ def export(
     *,
     max_context: int | None = None,
     dtype: str = "float32",
-    quantize: str | None = None,
+    quantize: Any = None,
+    quantize_layers: Mapping[str, str] | None = None,
+    calibration: str | os.PathLike[str] | None = None,
+    perplexity: str | os.PathLike[str] | None = None,
     passes: bool = True,
     check: bool = True,
     name: str | None = None,
@@ -62,17 +77,20 @@ def export(
     out: ends in .pte (ExecuTorch) or .pt2 (AOTInductor), unless `backend` ("executorch" or "aoti") says which.
     max_context: the most tokens of one sequence; None: what the model was made for, but at most 8192.
     dtype: of weights and activations, one of DTYPES.
-    quantize: one of QUANTIZATIONS: "keep" stores a GGUF's own groups of 32 bit for bit; "int8" and "int4" round to nearest;
-        None: "keep" where there is something to keep, else "none". Arithmetic stays in float in all of them.
+    quantize: "none", "keep", "int8", "int4", or a configuration of torchao's for its `quantize_`. A group's size and symmetry may
+        follow: "int4-g64", "int8-asym". "keep" stores what the source holds quantised (a GGUF's groups of 32, torchao's
+        tensors) as it is. None: "keep" where there is something to keep, else "none". docs/export.md has the whole of it.
+    quantize_layers: other choices for modules whose name a pattern matches: {"lm_head": "int8", "model.layers.0.*": "none"}.
+    calibration: a text file on which weights are rounded by GPTQ, instead of to nearest.
+    perplexity: a text file to measure on, before and after; it takes two more runs over its first 16384 tokens.
     passes: False leaves every optional transformation out: the caches are in the graph, all logits are computed.
     check: False skips running the written file.
 
     Raises weft.Error; then nothing is left at `out` that wasn't there before.
     """
     out = Path(out)
-    _check_arguments(out, backend, dtype, quantize, max_context)
-    if not passes and quantize not in (None, "none"):
-        raise Error("invalid_argument", f"'{quantize}' needs weft's own operators", "quantize", "leave --no-passes out")
+    _check_arguments(out, backend, dtype, max_context)
+    _check_quantization(quantize, quantize_layers, calibration, passes)
     backend = backend or BACKENDS[out.suffix]
 
     import torch
@@ -82,25 +100,23 @@ def export(
     from weft.export.progress import Progress
     from weft.export.passes import few_row_linears
     from weft.export.program import ProgramShape, export_in_graph, export_ragged, layer_shapes
-    from weft.export.quantize import choose_weights, exchange_modules
+    from weft.export.quantize import exchange_modules
     from weft.export.sources import load_source
 
     progress = progress or Progress()
     loaded = load_source(source, dtype=getattr(torch, dtype), progress=progress)
     context = _choose_context(loaded, max_context)
     shape = ProgramShape(max_context=context, vocab_size=_vocab_size(loaded))
-    if quantize is None:
-        quantize = "keep" if passes and loaded.stored else "none"
-    if quantize != "none" and not isinstance(source, str | os.PathLike):  # the caller's own model stays as it is
-        loaded = dataclasses.replace(loaded, model=copy.deepcopy(loaded.model))
-    weights = choose_weights(loaded.model, quantize, loaded.stored)
+    text = _PerplexityText(perplexity, loaded, context) if perplexity is not None else None
+    before = text.eager(loaded.model, progress) if text else None
+    loaded, plan, weights = _quantize(source, loaded, quantize, quantize_layers, calibration, passes, progress)
     # The eager logits of what the file will hold, while the model still has its plain modules.
     reference = checking.eager_logits(loaded.model) if check else None
     exchange_modules(loaded.model, weights)
 
     with progress.stage("tracing the model"):
         program = (export_ragged if passes else export_in_graph)(loaded.model, shape)
-    metadata = _metadata(loaded, shape, name=name, dtype=dtype, quantize=_describe(quantize, loaded))
+    metadata = _metadata(loaded, shape, name=name, dtype=dtype, quantize=_describe(plan, loaded, calibration is not None))
     if passes:
         metadata |= {"contract": "ragged", "max_rows": shape.max_rows, "layers": layer_shapes(program)}
     else:
@@ -122,20 +138,80 @@ def export(
         if reference is not None:
             with progress.stage("holding the file against the eager model"):
                 largest = checking.compare(unfinished, reference, dtype=dtype)
-    return ExportResult(out, metadata, largest)
+        after = text.of_file(unfinished, progress) if text else None
+    return ExportResult(out, metadata, largest, (before, after) if text else None)
 
 
-def _check_arguments(out: Path, backend: str | None, dtype: str, quantize: str | None, max_context: int | None) -> None:
+def _quantize(source, loaded: Source, quantize, layers, calibration, passes: bool, progress) -> tuple[Source, Plan, dict[str, QuantizedWeight]]:
+    """Chooses the weights' codes, in a copy of the model if it is the caller's own."""
+    from weft.export.perplexity import read_text, text_ids
+    from weft.export.quantization import choose_weights
+    from weft.export.torchao_weights import is_quantized, take_weights
+
+    config = None if quantize is None or isinstance(quantize, str) else quantize
+    by_torchao = config is not None or is_quantized(loaded.model)
+    if not passes and by_torchao:
+        raise Error("invalid_argument", "weights quantised by torchao need weft's own operators", "passes", "leave them on")
+    if config is None and quantize is None:
+        quantize = "keep" if passes and (loaded.stored or by_torchao) else "none"
+    plan = make_plan("keep" if config is not None else quantize, layers)
+    if by_torchao and not plan.keep:
+        raise Error("invalid_argument", f"torchao has quantised the model; '{plan.name}' would round it once more", "quantize", "choose keep, or give the float model")
+    if (plan.quantizes or by_torchao) and not isinstance(source, str | os.PathLike):  # the caller's own model stays as it is
+        loaded = dataclasses.replace(loaded, model=copy.deepcopy(loaded.model))
+    if config is not None:
+        import torchao
+
+        with progress.stage("quantising with torchao"):
+            torchao.quantize_(loaded.model, config)
+    stored = {**loaded.stored, **take_weights(loaded.model, progress)} if by_torchao else loaded.stored
+    ids = text_ids(loaded.assets, read_text(Path(calibration))) if calibration is not None else None
+    return loaded, plan, choose_weights(loaded.model, plan, stored, calibration=ids, progress=progress)
+
+
+class _PerplexityText:
+    """A text to measure on, before and after."""
+
+    def __init__(self, path: str | os.PathLike[str], loaded: Source, max_context: int) -> None:
+        from weft.export.perplexity import CONTEXT, MAX_TOKENS, read_text, text_ids
+
+        self._path = Path(path)
+        self._ids = text_ids(loaded.assets, read_text(self._path))[:MAX_TOKENS]
+        if len(self._ids) < 2:
+            raise Error("invalid_argument", f"has {len(self._ids)} tokens, too few to predict any", self._path, "give a longer text")
+        self._context = min(CONTEXT, max_context)
+
+    def eager(self, model, progress: Progress) -> float:
+        from weft.export.perplexity import eager_perplexity
+
+        with progress.stage("measuring the perplexity before"):
+            return eager_perplexity(model, self._ids, self._context, self._context // 2)
+
+    def of_file(self, path: Path, progress: Progress) -> float:
+        from weft.export.perplexity import file_perplexity
+
+        with progress.stage("measuring the perplexity after"):
+            options = ("--max-tokens", len(self._ids), "--context", self._context, "--stride", self._context // 2)
+            return file_perplexity(path, self._path, *map(str, options))["perplexity"]
+
+
+def _check_arguments(out: Path, backend: str | None, dtype: str, max_context: int | None) -> None:
     if backend is None and out.suffix not in BACKENDS:
         raise Error("invalid_argument", "ends in neither .pte nor .pt2", str(out), "name it OUT.pte for ExecuTorch or OUT.pt2 for AOTInductor")
     if backend is not None and backend not in BACKENDS.values():
         raise Error("invalid_argument", f"'{backend}' is no backend", "backend", "choose executorch or aoti")
     if dtype not in DTYPES:
         raise Error("invalid_argument", f"'{dtype}' is not supported", "dtype", f"choose one of {', '.join(DTYPES)}")
-    if quantize not in (None, *QUANTIZATIONS):
-        raise Error("unsupported", f"'{quantize}' is not supported", "quantize", f"choose one of {', '.join(QUANTIZATIONS)}")
     if max_context is not None and not 8 <= max_context <= 1 << 20:
         raise Error("invalid_argument", f"{max_context} is not from 8 to {1 << 20}", "max_context", "choose a number of tokens in that range")
+
+
+def _check_quantization(quantize: Any, layers: Mapping[str, str] | None, calibration, passes: bool) -> None:
+    plan = make_plan(quantize if isinstance(quantize, str) else "none", layers)
+    if not passes and (plan.quantizes or not isinstance(quantize, str | None)):
+        raise Error("invalid_argument", f"'{plan.name}' needs weft's own operators", "quantize", "leave --no-passes out")
+    if calibration is not None and not plan.quantizes:
+        raise Error("invalid_argument", "nothing is to be rounded", "calibration", "choose int4 or int8, or leave it out")
 
 
 def _choose_context(loaded: Source, wanted: int | None) -> int:
@@ -173,11 +249,52 @@ def _metadata(loaded: Source, shape, *, name: str | None, dtype: str, quantize: 
     }
 
 
-def _describe(quantize: str, loaded: Source) -> str:
-    return f"keep ({loaded.source})" if quantize == "keep" else quantize
+def _describe(plan: Plan, loaded: Source, calibrated: bool) -> str:
+    return plan.name + (f" ({loaded.source})" if plan.keep else "") + (", GPTQ" if calibrated else "")
 
 
 def _expected_seconds(parameters: int, backend: str) -> float:
     """For the progress display alone: measured on two cores with models of 0.1M and 135M parameters."""
     base, per_million = {"executorch": (10, 0.6), "aoti": (10, 0.2)}[backend]
     return base + per_million * parameters / 1e6
+
+
+class _CallableModule(types.ModuleType):
+    def __call__(
+        self,
+        source: Any,
+        out: str | os.PathLike[str] | None = None,
+        *,
+        backend: str | None = None,
+        threads: int = 0,
+        **options: Any,
+    ) -> Model:
+        """Exports `source` as export() does, and loads the file; `model.export_result` is what export() gives.
+
+        out: None writes a temporary file, which is gone when the model is.
+        backend: "aoti" if neither it nor `out` says which: it is exported in a third of the time.
+        threads: that compute; 0: one for each physical core.
+        """
+        from weft.model import Model
+
+        folder = None
+        if out is None:
+            backend = backend or "aoti"
+            folder = tempfile.mkdtemp(prefix="weft-export-")
+            endings = {name: ending for ending, name in BACKENDS.items()}
+            out = Path(folder, "model" + endings.get(backend, ".pte"))
+        try:
+            result = export(source, out, backend=backend, **options)
+            model = Model(result.path, threads=threads)
+        except BaseException:
+            if folder is not None:
+                shutil.rmtree(folder, ignore_errors=True)
+            raise
+        model.export_result = result
+        if folder is not None:
+            weakref.finalize(model, shutil.rmtree, folder, ignore_errors=True)
+        return model
+
+
+# `weft.export(...)` is the call that people look for, `weft.export.export` the function behind the command.
+sys.modules[__name__].__class__ = _CallableModule

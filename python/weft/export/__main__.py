@@ -14,10 +14,11 @@ from typing import NoReturn
 
 import weft.export
 from weft.errors import Error, first_line
-from weft.export import BACKENDS, DTYPES, QUANTIZATIONS
+from weft.export import BACKENDS, DTYPES
 from weft.export.default_model import NAME, default_output, fetch_default_model
 from weft.export.outfile import check_output
 from weft.export.progress import Progress
+from weft.export.schemes import parse_scheme, read_rule
 from weft.export.sources import find_source
 
 # None of these imports torch, which takes seconds: the arguments are looked at first.
@@ -44,6 +45,22 @@ class _Parser(argparse.ArgumentParser):
         raise _UsageError(f"weft export: {message}\nfix: see weft export --help")
 
 
+def _scheme(text: str) -> str:
+    try:
+        if text != "keep":
+            parse_scheme(text)
+    except Error as error:
+        raise argparse.ArgumentTypeError(f"{error.message}; {error.fix}") from error
+    return text
+
+
+def _rule(text: str) -> tuple[str, str]:
+    try:
+        return read_rule(text)
+    except Error as error:
+        raise argparse.ArgumentTypeError(f"{error.message}; {error.fix}") from error
+
+
 def _parser() -> _Parser:
     parser = _Parser(
         prog="weft export",
@@ -58,12 +75,17 @@ def _parser() -> _Parser:
     add("-o", "--out", metavar="OUT", help="the file to write; its ending picks the backend")
     add("--default", action="store_true", help="fetch and export the default model, SmolLM2-135M-Instruct")
     add("--backend", metavar="NAME", choices=tuple(BACKENDS.values()), help="executorch or aoti, whatever OUT ends in")
+    add("--quantize", metavar="HOW", type=_scheme, help="none, keep, int8, int4, int4-g64-sym, ... (a GGUF's: keep, else none)")
     add(
-        "--quantize",
-        metavar="HOW",
-        choices=QUANTIZATIONS,
-        help=f"{', '.join(QUANTIZATIONS)} (a GGUF's: keep, else none)",
+        "--quantize-layer",
+        metavar="PATTERN=HOW",
+        type=_rule,
+        action="append",
+        default=[],
+        help="another choice for some layers: 'lm_head=int4', 'model.layers.0.*=none'",
     )
+    add("--calibrate", metavar="FILE", help="round by GPTQ on this text, instead of to nearest: slower, closer")
+    add("--perplexity", metavar="FILE", help="show how well the model predicts this text, before and after")
     add("--max-context", metavar="N", type=int, help="most tokens of one conversation (the model's, at most 8192)")
     add("--dtype", metavar="TYPE", choices=DTYPES, default="float32", help=f"{', '.join(DTYPES)} (float32)")
     add("--name", metavar="NAME", help="the name inside the file (the source's own)")
@@ -132,12 +154,17 @@ def _run(options: argparse.Namespace) -> None:
         max_context=options.max_context,
         dtype=options.dtype,
         quantize=options.quantize,
+        quantize_layers=dict(options.quantize_layer),
+        calibration=options.calibrate,
+        perplexity=options.perplexity,
         passes=not options.no_passes,
         check=not options.no_check,
         name=name,
         backend=options.backend,
         progress=progress,
     )
+    if result.perplexity is not None:
+        progress.note("perplexity: {:.4f} before, {:.4f} after".format(*result.perplexity))
     progress.note(f"wrote {result.path} ({Path(result.path).stat().st_size / 1e6:.0f} MB)")
 
 

@@ -53,19 +53,20 @@ def _operator_attention(
     module, query, key, value, attention_mask, scaling=None, dropout=0.0, sliding_window=None, softcap=None, s_aux=None, **_
 ):
     scope = _current_scope()
+    # The caches and the sums are f32, whatever the model computes in.
     out = torch.ops.weft.attention(
-        query,
-        key,
-        value,
+        query.float(),
+        key.float(),
+        value.float(),
         scope.positions,
         scope.context,
         module.layer_idx,
         float(scaling if scaling is not None else query.shape[-1] ** -0.5),
         int(sliding_window or 0),
         float(softcap or 0.0),
-        s_aux,
+        None if s_aux is None else s_aux.float(),
     )
-    return out, None
+    return out.to(query.dtype), None
 
 
 def _in_graph_attention(

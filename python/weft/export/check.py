@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import subprocess
 import tempfile
 from pathlib import Path
@@ -13,6 +11,7 @@ import numpy as np
 import torch
 
 from weft.errors import Error
+from weft.installation import find_program
 
 # Of the largest absolute logit. XNNPACK sums in another order than eager PyTorch; measured: 2e-6 on fp32 models of 30 layers.
 _TOLERANCE = {"float32": 5e-4, "bfloat16": 5e-2, "float16": 1e-2}
@@ -31,20 +30,6 @@ def eager_logits(model) -> np.ndarray:
     """f32 [tokens, V] of the check's tokens, by the model as Transformers runs it, without any cache."""
     vocab_size = model.get_output_embeddings().weight.shape[0]
     return model(input_ids=_token_ids(vocab_size), use_cache=False).logits[0].float().numpy()
-
-
-def find_program() -> Path:
-    """The `weft` program: $WEFT_BIN, then the build folder of the source tree, then $PATH."""
-    built = Path(__file__).resolve().parents[3] / "build" / "bin" / "weft"
-    for candidate in (os.environ.get("WEFT_BIN"), built, shutil.which("weft-run")):
-        if candidate and os.access(candidate, os.X_OK) and Path(candidate).is_file():
-            return Path(candidate)
-    raise Error(
-        "not_found",
-        "the weft program, which the written file is checked with, is not built",
-        "check",
-        "build it (./weft setup), set WEFT_BIN to it, or export with --no-check",
-    )
 
 
 def file_logits(path: Path, chunks: list[list[int]], vocab_size: int) -> np.ndarray:

@@ -15,14 +15,24 @@ _ATTENTION = (
 _QUANTIZED_LINEAR = "(Tensor input, Tensor weight, Tensor? bias, int features, int bits, bool minimum"
 _QUANTIZED_EMBEDDING = "(Tensor ids, Tensor weight, int rows, int columns, int bits, bool minimum"
 
-_library = torch.library.Library("weft", "DEF")
-_library.define("linear(Tensor input, Tensor weight, Tensor? bias) -> Tensor")
+_library = torch.library.Library("weft", "FRAGMENT")
+
+
+def _define_once(name: str, schema: str) -> None:
+    """Unless the plug-in of the AOTInductor backend is in this process, and has defined it (backends/aoti/operators.cpp)."""
+    operator, _, overload = name.partition(".")
+    # Not torch.ops.weft: it would remember the overloads of now.
+    if overload not in {known.overload_name for known in torch._C._jit_get_schemas_for_operator(f"weft::{operator}")}:
+        _library.define(name + schema)
+
+
+_define_once("linear", "(Tensor input, Tensor weight, Tensor? bias) -> Tensor")
 
 
 def _define(name: str, arguments: str, shape):
     """Defines an operator whose output is f32 of `shape(*arguments)`, with the `.out` overload that ExecuTorch lowers to."""
-    _library.define(f"{name}{arguments}) -> Tensor")
-    _library.define(f"{name}.out{arguments}, *, Tensor(a!) out) -> Tensor(a!)")
+    _define_once(name, f"{arguments}) -> Tensor")
+    _define_once(f"{name}.out", f"{arguments}, *, Tensor(a!) out) -> Tensor(a!)")
 
     def functional(*args):
         return args[0].new_empty(shape(*args), dtype=torch.float32)

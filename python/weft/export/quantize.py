@@ -14,9 +14,8 @@ import numpy as np
 import torch
 
 import weft.export.operators  # noqa: F401 (defines torch.ops.weft)
-from weft.errors import Error
+from weft.export.schemes import GROUP
 
-GROUP = 32
 _TILE_ROWS = 16
 
 
@@ -110,23 +109,6 @@ def from_gguf(kind: str, rows: np.ndarray) -> QuantizedWeight | None:
     return QuantizedWeight(np.ascontiguousarray(codes).reshape(rows.shape[0], -1), scale, minimum, bits)
 
 
-def round_to_nearest(weight: np.ndarray, bits: int) -> QuantizedWeight:
-    """f32 [N, K] rounded group by group: 8 bits around zero, 4 bits between the group's smallest and largest value."""
-    groups = weight.reshape(weight.shape[0], -1, GROUP)
-    if bits == 8:
-        scale = (np.abs(groups).max(axis=-1) / 127).astype(np.float16)
-        minimum, lowest, highest = None, -127, 127
-        offset = np.float32(0)
-    else:
-        minimum = groups.min(axis=-1).astype(np.float16)
-        offset = minimum.astype(np.float32)[:, :, None]
-        scale = ((groups.max(axis=-1) - minimum.astype(np.float32)) / 15).astype(np.float16)
-        lowest, highest = 0, 15
-    step = scale.astype(np.float32)[:, :, None]
-    codes = np.clip(np.rint((groups - offset) / np.where(step > 0, step, 1)), lowest, highest)
-    return QuantizedWeight(codes.reshape(weight.shape).astype(np.int8 if bits == 8 else np.uint8), scale, minimum, bits)
-
-
 class _Quantized(torch.nn.Module):
     """What both kinds of module hold."""
 
@@ -159,33 +141,6 @@ class QuantizedEmbedding(_Quantized):
     def forward(self, ids):
         out = torch.ops.weft.quantized_embedding(ids, self.packed, self.rows, self.columns, self.bits, self.has_minimum).to(self.dtype)
         return out if self.scale == 1.0 else out * self.scale
-
-
-def choose_weights(model, method: str, stored: dict[str, QuantizedWeight]) -> dict[str, QuantizedWeight]:
-    """Which parameters of `model` are quantised, and how. Rounds the model's own weights to the same values.
-
-    method: one of weft.export.QUANTIZATIONS; int4 rounds the embedding and the head to 8 bits all the same.
-    stored: what the source itself holds in groups of 32, by parameter name; used by "keep".
-    Raises weft.Error if "keep" finds nothing to keep.
-    """
-    if method == "none":
-        return {}
-    if method == "keep" and not stored:
-        raise Error("invalid_argument", "the source has no weights in groups of 32 to keep", "quantize", "choose none, int8 or int4")
-    embeddings = {id(model.get_input_embeddings().weight), id(model.get_output_embeddings().weight)}
-    chosen: dict[str, QuantizedWeight] = {}
-    for name, module in model.named_modules():
-        if not isinstance(module, (torch.nn.Linear, torch.nn.Embedding)):
-            continue
-        parameter_name = f"{name}.weight"
-        if method == "keep":
-            if parameter_name in stored:
-                chosen[parameter_name] = stored[parameter_name]
-        elif module.weight.shape[1] % GROUP == 0:
-            bits = 8 if method == "int8" or id(module.weight) in embeddings else 4
-            chosen[parameter_name] = round_to_nearest(module.weight.detach().float().numpy(), bits)
-            module.weight.data.copy_(torch.from_numpy(chosen[parameter_name].dequantize()))
-    return chosen
 
 
 def exchange_modules(model, weights: dict[str, QuantizedWeight]) -> None:

@@ -1,0 +1,96 @@
+"""GGUF files of small models, as llama.cpp's converter writes them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import gguf
+import numpy as np
+import transformers
+from small_models import TEMPLATE
+from tokenizers import Tokenizer
+
+_WRITERS = {
+    np.dtype(np.uint32): gguf.GGUFWriter.add_uint32,
+    np.dtype(np.float32): gguf.GGUFWriter.add_float32,
+}
+
+
+def _add(writer: gguf.GGUFWriter, key: str, value) -> None:
+    if isinstance(value, bool):
+        writer.add_bool(key, value)
+    elif isinstance(value, str):
+        writer.add_string(key, value)
+    elif isinstance(value, list):
+        writer.add_array(key, value)
+    else:
+        _WRITERS[np.result_type(np.uint32 if isinstance(value, int) else np.float32)](writer, key, value)
+
+
+def model_metadata(model: transformers.PreTrainedModel, architecture: str) -> dict:
+    """What llama.cpp's converter writes about the model itself."""
+    config = model.config
+    rope = config.rope_parameters.get("full_attention", config.rope_parameters)
+    own = {
+        "context_length": config.max_position_embeddings,
+        "embedding_length": config.hidden_size,
+        "block_count": config.num_hidden_layers,
+        "feed_forward_length": config.intermediate_size,
+        "attention.head_count": config.num_attention_heads,
+        "attention.head_count_kv": config.num_key_value_heads,
+        "attention.key_length": config.head_dim,
+        "attention.value_length": config.head_dim,
+        "attention.layer_norm_rms_epsilon": config.rms_norm_eps,
+        "rope.freq_base": float(rope["rope_theta"]),
+    }
+    return {f"{architecture}.{key}": value for key, value in own.items()}
+
+
+def tokenizer_metadata(tokenizer: Tokenizer, pre: str = "gpt-2") -> dict:
+    """What llama.cpp's converter writes about a byte-level tokenizer."""
+    document = json.loads(tokenizer.to_str())
+    tokens = sorted(document["model"]["vocab"], key=document["model"]["vocab"].get)
+    added = {token["content"]: token["special"] for token in document["added_tokens"]}
+    types = [{None: 1, True: 3, False: 4}[added.get(token)] for token in tokens]
+    merges = [" ".join(merge) for merge in document["model"]["merges"]]
+    fields = {"model": "gpt2", "pre": pre, "tokens": tokens, "token_type": types, "merges": merges}
+    fields |= {"bos_token_id": 1, "eos_token_id": 2, "unknown_token_id": 0, "add_bos_token": False}
+    return {**{f"tokenizer.ggml.{key}": value for key, value in fields.items()}, "tokenizer.chat_template": TEMPLATE}
+
+
+def model_tensors(model: transformers.PreTrainedModel, architecture: str) -> dict[str, np.ndarray]:
+    """The tensors as llama.cpp's converter makes them (its conversion/llama.py and gemma.py): renamed, q and k of Llama
+    reordered, Gemma's norms with one added."""
+    number = next(number for number, name in gguf.MODEL_ARCH_NAMES.items() if name == architecture)
+    names = gguf.get_tensor_name_map(number, model.config.num_hidden_layers)
+    tensors = {}
+    for name, parameter in model.named_parameters():  # tied weights once
+        base, _, ending = name.rpartition(".")
+        stored = f"{names.get_name(base)}.{ending}"
+        values = parameter.detach().numpy()
+        if architecture == "llama" and (".attn_q." in stored or ".attn_k." in stored):
+            half = model.config.head_dim // 2
+            values = values.reshape(-1, 2, half, *values.shape[1:]).swapaxes(1, 2).reshape(values.shape)
+        if architecture.startswith("gemma") and stored.endswith("norm.weight"):
+            values = values + 1
+        tensors[stored] = np.ascontiguousarray(values)
+    return tensors
+
+
+def write_gguf(
+    path: Path, architecture: str, metadata: dict, tensors: dict[str, np.ndarray], kind: str = "F32"
+) -> Path:
+    """Matrices are quantised to `kind`, the rest is F32. None in `metadata` leaves a key out."""
+    writer = gguf.GGUFWriter(path, architecture)
+    for key, value in metadata.items():
+        if value is not None:
+            _add(writer, key, value)
+    for name, values in tensors.items():
+        number = gguf.GGMLQuantizationType[kind if values.ndim == 2 else "F32"]
+        writer.add_tensor(name, gguf.quants.quantize(values, number), raw_dtype=number)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return path
