@@ -61,6 +61,8 @@ class Bpe {
     }
 
    private:
+    Token* encode_long(std::string_view word, Token* out);
+
     const Bpe& bpe_;
     std::vector<Token>& out_;
     std::unique_ptr<Cache> cache_;
