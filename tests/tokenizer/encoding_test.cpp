@@ -293,6 +293,30 @@ TEST(EveryTokenizer, ByteLevelTextsComeBackAsTheyWere) {
   }
 }
 
+TEST(TokenizerFile, WhoseStepsBlowTextsUpIsAnError) {
+  json replaces = json::array(), letters = json::array(), decoders = json::array();
+  for (int i = 0; i < 50; ++i) {
+    replaces.push_back({{"type", "Replace"}, {"pattern", {{"String", "a"}}}, {"content", "aa"}});
+    letters.push_back({{"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", true}, {"use_regex", false}});
+    decoders.push_back({{"type", "Replace"}, {"pattern", {{"Regex", "a|aa"}}}, {"content", "aa"}});
+  }
+  const auto normalizing = parse(with(tiny_file(), "normalizer", {{"type", "Sequence"}, {"normalizers", replaces}}));
+  const auto splitting = parse(with(tiny_file(), "pre_tokenizer", {{"type", "Sequence"}, {"pretokenizers", letters}}));
+  const auto decoding = parse(with(tiny_file(), "decoder", {{"type", "Sequence"}, {"decoders", decoders}}));
+  const auto expect_too_large = [](auto&& call) {
+    try {
+      (void)call();
+      FAIL();
+    } catch (const weft::Error& error) {
+      EXPECT_EQ(error.code(), weft::ErrorCode::kTooLarge);
+    }
+  };
+  expect_too_large([&] { return normalizing->encode("a", kAsText); });
+  expect_too_large([&] { return normalizing->encode("a", kAsText, {.fields = kAll}); });
+  expect_too_large([&] { return splitting->encode("a ", kAsText); });
+  expect_too_large([&] { return decoding->decode(Ids{'a'}, kAsText); });
+}
+
 TEST(EveryTokenizer, NegativeByteTokensAreText) {
   json file = tiny_file();
   file["decoder"] = {{"type", "ByteFallback"}};
