@@ -97,6 +97,8 @@ def fields_of(encoding, *texts):
     """A reference's encoding as tokenizer_jsonl writes one; its offsets are in characters."""
     places = [byte_places(text) for text in texts]
     sequences = [0 if s is None else s for s in encoding.sequence_ids]
+    if len(texts) == 2 and encoding.n_sequences == 1:  # truncation without a post-processor forgets them
+        sequences = [min(type_id, 1) for type_id in encoding.type_ids]
     return {
         "size": len(encoding.ids),
         "ids": encoding.ids,
@@ -108,7 +110,8 @@ def fields_of(encoding, *texts):
         "type_ids": encoding.type_ids,
         "specials_mask": encoding.special_tokens_mask,
         "attention_mask": encoding.attention_mask,
-        "overflowing": [fields_of(part, *texts) for part in encoding.overflowing],
+        # Where both of a pair were cut, the library's parts repeat others of the list as their own overflowing ones.
+        "overflowing": [fields_of(part, *texts) | {"overflowing": []} for part in encoding.overflowing],
     }
 
 
