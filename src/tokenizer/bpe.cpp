@@ -60,7 +60,7 @@ class Bpe::Cache {
   explicit Cache(std::size_t text_bytes) {
     const std::size_t small = std::clamp<std::size_t>(std::bit_ceil(text_bytes / 8), 64, kSmalls);
     small_.resize(small);
-    large_.resize(small / 8);
+    large_.resize(small / 4);
     apart_.assign(small / 2, ~std::uint64_t{0});
   }
   [[nodiscard]] bool is_full_size() const { return small_.size() == kSmalls; }
@@ -252,6 +252,22 @@ Bpe::Encoder::~Encoder() {
   }
 }
 
+// A word of 8 to Cache::kLongest bytes.
+Token* Bpe::Encoder::encode_long(std::string_view word, Token* out) {
+  Cache::Large& known = cache_->large(word);
+  if (known.bytes == word.size() && std::memcmp(known.word.data(), word.data(), word.size()) == 0) {
+    return std::copy_n(known.ids.begin(), known.count, out);
+  }
+  Token* const end = bpe_.encode_word(word, *cache_, out);
+  const auto count = static_cast<std::size_t>(end - out);
+  if (count <= known.ids.size() && (word.size() > Cache::kShortest || count > Cache::Small{}.ids.size())) {
+    word.copy(known.word.data(), word.size());
+    std::copy(out, end, known.ids.begin());
+    known.bytes = static_cast<std::uint8_t>(word.size()), known.count = static_cast<std::uint8_t>(count);
+  }
+  return end;
+}
+
 void Bpe::Encoder::encode(std::string_view text, std::span<const Range> words, std::vector<Token>& ids) {
   std::size_t bytes = 0;
   for (const Range& word : words) bytes += word.size();
@@ -278,7 +294,7 @@ void Bpe::Encoder::encode(std::string_view text, std::span<const Range> words, s
         out += known.count;
         continue;
       }
-      Token* const end = bpe_.encode_word({p, n}, cache, out);
+      Token* const end = n < sizeof(std::uint64_t) ? bpe_.encode_word({p, n}, cache, out) : encode_long({p, n}, out);
       const auto count = static_cast<std::size_t>(end - out);
       if (count <= known.ids.size()) {
         known.a = a, known.b = b;
@@ -286,22 +302,8 @@ void Bpe::Encoder::encode(std::string_view text, std::span<const Range> words, s
         known.bytes = static_cast<std::uint16_t>(n), known.count = static_cast<std::uint16_t>(count);
       }
       out = end;
-    } else if (n <= Cache::kLongest) {
-      Cache::Large& known = cache.large({p, n});
-      if (known.bytes == n && std::memcmp(known.word.data(), p, n) == 0) {
-        out = std::copy_n(known.ids.begin(), known.count, out);
-        continue;
-      }
-      Token* const end = bpe_.encode_word({p, n}, cache, out);
-      const auto count = static_cast<std::size_t>(end - out);
-      if (count <= known.ids.size()) {
-        std::memcpy(known.word.data(), p, n);
-        std::copy(out, end, known.ids.begin());
-        known.bytes = static_cast<std::uint8_t>(n), known.count = static_cast<std::uint8_t>(count);
-      }
-      out = end;
     } else {
-      out = bpe_.encode_word({p, n}, cache, out);
+      out = n <= Cache::kLongest ? encode_long({p, n}, out) : bpe_.encode_word({p, n}, cache, out);
     }
   }
   ids.insert(ids.end(), ids_.data(), out);

@@ -58,6 +58,8 @@ class Bpe : public Model {
     void encode_word(std::string_view word, std::vector<Token>& ids, std::vector<Range>& places) override;
 
    private:
+    Token* encode_long(std::string_view word, Token* out);
+
     const Bpe& bpe_;
     std::unique_ptr<Cache> cache_;
     std::vector<Token> ids_;  // of the words at hand

@@ -11,13 +11,18 @@
 namespace weft::tokenizer {
 namespace {
 
+// Bytes that a step may make of a piece: one that grows stays small, for what many steps make of it grows exponentially.
+std::size_t most_after(std::string_view piece) { return std::max(piece.size(), std::size_t{4} << 20); }
+
 // `text` with `to` for each `from`, left to right; an empty `from` is found before, between and behind all characters.
 std::string replaced(std::string_view text, std::string_view from, std::string_view to) {
   std::string out;
   std::size_t done = 0;
+  const std::size_t most = most_after(text);
   if (from.empty()) {
     for (out += to; done < text.size(); out += to) {
       const unsigned length = decode_at(text, done).length;
+      check_growth(out.size() + to.size(), most);
       out += text.substr(done, length);
       done += length;
     }
@@ -25,6 +30,7 @@ std::string replaced(std::string_view text, std::string_view from, std::string_v
   }
   for (std::size_t at = text.find(from); at != std::string_view::npos; at = text.find(from, done)) {
     out.append(text, done, at - done).append(to);
+    check_growth(out.size(), most);
     done = at + from.size();
   }
   return out.append(text, done);
@@ -165,6 +171,7 @@ class ReplaceRegex : public DecoderStep {
     if (!piece.empty()) {
       for (const Range& match : pattern_.find_all(piece)) {
         out.append(piece, done, match.begin - done).append(content_);
+        check_growth(out.size(), most_after(piece));
         done = match.end;
       }
     }

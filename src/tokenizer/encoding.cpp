@@ -84,6 +84,13 @@ std::vector<Encoding> encode_batch(const Tokenizer& tokenizer, std::span<const E
                                    const EncodeOptions& options, unsigned threads) {
   std::vector<Encoding> results(inputs.size());
   for_each_of(inputs.size(), threads, [&](std::size_t i) { results[i] = tokenizer.encode(inputs[i], options); });
+  if (!options.padding || options.padding->length != 0) return results;
+  // The longest is known only now.
+  std::size_t longest = 0;
+  for (const Encoding& encoding : results) longest = std::max(longest, encoding.size);
+  for_each_of(inputs.size(), threads, [&](std::size_t i) {
+    tokenizer::pad(results[i], tokenizer::padded_length(longest, *options.padding), *options.padding, options.fields);
+  });
   return results;
 }
 

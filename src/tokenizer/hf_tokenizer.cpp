@@ -99,7 +99,11 @@ std::unique_ptr<const Tokenizer> parse_hf_tokenizer(std::string_view bytes, std:
   bool keep_bytes = stages.pre_tokenizer.can_keep_bytes();
   stages.model = read_model(model, kind, stages.pieces, special_ids(added), keep_bytes);
   if (keep_bytes) stages.pre_tokenizer.keep_bytes();
-  stages.added = AddedTokens(std::move(added), stages.normalizer);
+  try {
+    stages.added = AddedTokens(std::move(added), stages.normalizer);
+  } catch (const Error& error) {  // of the normalizer, on the contents
+    throw Error(error.code(), error.message(), std::string(name) + ": added_tokens", error.fix());
+  }
   stages.text_bytes = std::min<std::size_t>(limits.text_bytes, std::numeric_limits<std::int32_t>::max());
   return make_tokenizer(std::move(stages));
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <utility>
 #include <vector>
@@ -12,18 +13,15 @@
 namespace weft::tokenizer {
 namespace {
 
-// Values lie in the order of the file, each object and array before what it holds: no pointers, no allocation a value.
+// Values lie in the order of the file, each object and array before what it holds: no pointers, no allocation a value, eight
+// bytes each, since large files have half a million.
 struct Node {
-  JsonKind kind;
-  std::uint32_t count = 0;  // kArray, kObject: members
-  union {
-    std::uint64_t integer;  // kBool, kInteger
-    double real;
-    std::uint64_t place;  // kString: into `strings`
-    std::uint64_t next;   // kArray, kObject: the node after the last one inside
-  };
-  std::uint64_t length = 0;  // kString
+  std::uint32_t kind : 3;         // JsonKind
+  std::uint32_t count : 29;       // kArray, kObject: members; kString: bytes
+  std::uint32_t value;            // kBool, kInteger; kReal: into `reals`; kString: into `strings`; kArray, kObject: the
+                                  // node after the last one inside
 };
+constexpr std::size_t kMaxBytes = std::size_t{1} << 29;  // of a file, so that all of these fit
 
 constexpr std::string_view kFix = "the file is cut short or was edited; fetch it again";
 
@@ -107,15 +105,16 @@ std::string shortened(std::string_view text) {
 
 struct JsonDocument::Data {
   std::vector<Node> nodes;
+  std::vector<double> reals;
   std::string strings;
   std::string name;
 
-  [[nodiscard]] std::string_view text(const Node& node) const {
-    return std::string_view(strings).substr(node.place, node.length);
+  [[nodiscard]] JsonKind kind(std::size_t index) const { return static_cast<JsonKind>(nodes[index].kind); }
+  [[nodiscard]] std::string_view text(std::size_t index) const {
+    return std::string_view(strings).substr(nodes[index].value, nodes[index].count);
   }
   [[nodiscard]] std::size_t after(std::size_t index) const {
-    const Node& node = nodes[index];
-    return node.kind >= JsonKind::kArray ? node.next : index + 1;
+    return kind(index) >= JsonKind::kArray ? nodes[index].value : index + 1;
   }
 };
 
@@ -123,23 +122,19 @@ namespace {
 
 class Builder : public nlohmann::json_sax<nlohmann::json> {
  public:
-  Builder(std::vector<Node>& nodes, std::string& strings, std::string_view bytes, const std::string& name,
-          const TokenizerLimits& limits)
-      : nodes_(nodes), strings_(strings), bytes_(bytes), name_(name), limits_(limits) {}
+  Builder(std::vector<Node>& nodes, std::vector<double>& reals, std::string& strings, std::string_view bytes,
+          const std::string& name, const TokenizerLimits& limits)
+      : nodes_(nodes), reals_(reals), strings_(strings), bytes_(bytes), name_(name), limits_(limits) {}
 
   bool null() override { return add(JsonKind::kNull, 0); }
   bool boolean(bool value) override { return add(JsonKind::kBool, value); }
-  bool number_integer(number_integer_t value) override {
-    add(JsonKind::kReal, 0);  // negative: nothing in these files may be, and as a real it reads so in errors
-    nodes_.back().real = static_cast<double>(value);
-    return true;
+  // Negative and huge: nothing in these files may be, and as a real it reads so in errors.
+  bool number_integer(number_integer_t value) override { return add_real(static_cast<double>(value)); }
+  bool number_unsigned(number_unsigned_t value) override {
+    if (value > std::numeric_limits<std::uint32_t>::max()) return add_real(static_cast<double>(value));
+    return add(JsonKind::kInteger, static_cast<std::uint32_t>(value));
   }
-  bool number_unsigned(number_unsigned_t value) override { return add(JsonKind::kInteger, value); }
-  bool number_float(number_float_t, const string_t& text) override {
-    add(JsonKind::kReal, 0);
-    nodes_.back().real = real_of(text);
-    return true;
-  }
+  bool number_float(number_float_t, const string_t& text) override { return add_real(real_of(text)); }
   bool string(string_t& value) override {
     count();
     append(value);
@@ -165,16 +160,19 @@ class Builder : public nlohmann::json_sax<nlohmann::json> {
   }
 
  private:
-  bool add(JsonKind kind, std::uint64_t integer) {
+  bool add(JsonKind kind, std::uint32_t value) {
     count();
-    Node node{.kind = kind, .integer = integer};
-    nodes_.push_back(node);
+    nodes_.push_back({static_cast<std::uint32_t>(kind), 0, value});
     return true;
   }
+  bool add_real(double value) {
+    reals_.push_back(value);
+    return add(JsonKind::kReal, static_cast<std::uint32_t>(reals_.size() - 1));
+  }
   void append(std::string_view value) {
-    Node node{.kind = JsonKind::kString, .place = strings_.size(), .length = value.size()};
+    nodes_.push_back({static_cast<std::uint32_t>(JsonKind::kString), static_cast<std::uint32_t>(value.size()) & kMaxCount,
+                      static_cast<std::uint32_t>(strings_.size())});
     strings_ += value;
-    nodes_.push_back(node);
   }
   bool open(JsonKind kind) {
     add(kind, 0);
@@ -184,15 +182,17 @@ class Builder : public nlohmann::json_sax<nlohmann::json> {
                 name_, "raise TokenizerLimits::json_depth if the file is right");
   }
   bool close() {
-    nodes_[open_.back()].next = nodes_.size();
+    nodes_[open_.back()].value = static_cast<std::uint32_t>(nodes_.size());
     open_.pop_back();
     return true;
   }
   void count() {
-    if (!open_.empty()) ++nodes_[open_.back()].count;
+    if (!open_.empty()) nodes_[open_.back()].count = (nodes_[open_.back()].count + 1) & kMaxCount;
   }
 
+  static constexpr std::uint32_t kMaxCount = kMaxBytes - 1;
   std::vector<Node>& nodes_;
+  std::vector<double>& reals_;
   std::string& strings_;
   std::string_view bytes_;
   const std::string& name_;
@@ -210,40 +210,44 @@ std::string quoted(std::string_view text) {
 JsonDocument::JsonDocument(std::string_view bytes, std::string name, const TokenizerLimits& limits)
     : data_(std::make_unique<Data>()) {
   data_->name = std::move(name);
-  Builder builder(data_->nodes, data_->strings, bytes, data_->name, limits);
+  if (bytes.size() >= kMaxBytes) {
+    throw Error(ErrorCode::kTooLarge, "JSON of " + std::to_string(kMaxBytes) + " bytes or more", data_->name,
+                "no tokenizer is so large; fetch it again");
+  }
+  Builder builder(data_->nodes, data_->reals, data_->strings, bytes, data_->name, limits);
   nlohmann::json::sax_parse(bytes.begin(), bytes.end(), &builder);
 }
 
 JsonDocument::~JsonDocument() = default;
 
-JsonKind JsonValue::kind() const { return document_->data_->nodes[index_].kind; }
+JsonKind JsonValue::kind() const { return document_->data_->kind(index_); }
 
 bool JsonValue::boolean() const {
   if (kind() != JsonKind::kBool) fail("must be a boolean, not " + std::string(name_of(kind())));
-  return document_->data_->nodes[index_].integer != 0;
+  return document_->data_->nodes[index_].value != 0;
 }
 
 std::string_view JsonValue::string() const {
   if (kind() != JsonKind::kString) fail("must be a string, not " + std::string(name_of(kind())));
-  return document_->data_->text(document_->data_->nodes[index_]);
+  return document_->data_->text(index_);
 }
 
 std::size_t JsonValue::integer(std::size_t limit) const {
-  const Node& node = document_->data_->nodes[index_];
+  const std::size_t value = document_->data_->nodes[index_].value;
   if (kind() != JsonKind::kInteger && kind() != JsonKind::kReal) {
     fail("must be an integer, not " + std::string(name_of(kind())));
   }
-  if (kind() == JsonKind::kReal || node.integer >= limit) {
+  if (kind() == JsonKind::kReal || value >= limit) {
     fail("must be an integer from 0 to " + std::to_string(limit - 1));
   }
-  return node.integer;
+  return value;
 }
 
 double JsonValue::number() const {
-  const Node& node = document_->data_->nodes[index_];
-  if (kind() == JsonKind::kInteger) return static_cast<double>(node.integer);
+  const std::uint32_t value = document_->data_->nodes[index_].value;
+  if (kind() == JsonKind::kInteger) return static_cast<double>(value);
   if (kind() != JsonKind::kReal) fail("must be a number, not " + std::string(name_of(kind())));
-  return node.real;
+  return document_->data_->reals[value];
 }
 
 JsonValue::Iterator JsonValue::begin() const { return {document_, index_ + 1, kind() == JsonKind::kObject}; }
@@ -287,25 +291,25 @@ bool JsonValue::boolean_or(std::string_view key, bool fallback) const {
 }
 
 std::string JsonValue::where() const {
-  const auto& [nodes, strings, name] = *document_->data_;
+  const auto& data = *document_->data_;
   std::string path;
   // From the root downwards: the child that holds index_ is the last one that doesn't start after it.
   for (std::size_t at = 0; at != index_;) {
-    const bool keyed = nodes[at].kind == JsonKind::kObject;
+    const bool keyed = data.kind(at) == JsonKind::kObject;
     std::size_t child = at + 1 + (keyed ? 1 : 0), item = 0;
-    for (std::size_t next = document_->data_->after(child); next <= index_; ++item) {
+    for (std::size_t next = data.after(child); next <= index_; ++item) {
       child = next + (keyed ? 1 : 0);
-      next = document_->data_->after(child);
+      next = data.after(child);
     }
     if (keyed) {
       if (!path.empty()) path += '.';
-      path += shortened(document_->data_->text(nodes[child - 1]));
+      path += shortened(data.text(child - 1));
     } else {
       path.append("[").append(std::to_string(item)).append("]");
     }
     at = child;
   }
-  return path.empty() ? name : name + ": " + path;
+  return path.empty() ? data.name : data.name + ": " + path;
 }
 
 void JsonValue::fail(std::string message, ErrorCode code, std::string fix) const {
@@ -315,7 +319,7 @@ void JsonValue::fail(std::string message, ErrorCode code, std::string fix) const
 
 JsonValue::Iterator::Entry JsonValue::Iterator::operator*() const {
   if (!keyed_) return {{}, {document_, index_}};
-  return {document_->data_->text(document_->data_->nodes[index_]), {document_, index_ + 1}};
+  return {document_->data_->text(index_), {document_, index_ + 1}};
 }
 
 JsonValue::Iterator& JsonValue::Iterator::operator++() {

@@ -14,7 +14,7 @@ namespace {
 // Writes a new text from pieces of an old one, and keeps track of where they come from.
 class Rewriter {
  public:
-  explicit Rewriter(const NormalizedText& old) : old_(old) {
+  explicit Rewriter(const NormalizedText& old) : old_(old), most_(most_bytes_after(old.text.size())) {
     result_.trace = old.trace;
     result_.origin = old.origin;
     result_.text.reserve(old.text.size() + old.text.size() / 8);
@@ -30,10 +30,7 @@ class Rewriter {
   }
   /// Puts `text` in the place of old bytes [begin, end), not empty.
   void put(std::string_view text, std::size_t begin, std::size_t end) {
-    if (!traced()) {
-      result_.text += text;
-      return;
-    }
+    if (!traced()) return put(text, Range{0, 0});
     Range source = old_.source[begin];
     for (std::size_t i = begin; i < end; ++i) {
       source = {std::min(source.begin, old_.source[i].begin), std::max(source.end, old_.source[i].end)};
@@ -42,6 +39,7 @@ class Rewriter {
   }
   /// Puts `text`, which comes from `source` in the original.
   void put(std::string_view text, Range source) {
+    check_growth(result_.text.size() + text.size(), most_);
     result_.text += text;
     if (traced()) result_.source.insert(result_.source.end(), text.size(), source);
   }
@@ -65,6 +63,7 @@ class Rewriter {
 
   const NormalizedText& old_;
   NormalizedText result_;
+  std::size_t most_;
 };
 
 // Hugging Face's way to say what becomes of a text: a list of characters, each of which stands for an old one (0), or
@@ -645,8 +644,11 @@ std::string Normalizer::apply(std::string_view text) const {
 }
 
 void Normalizer::apply(NormalizedText& text) const {
+  const std::size_t most = most_bytes_after(text.text.size());
   for (const auto& step : steps_) {
-    if (!step->leaves(text.text)) step->apply(text);
+    if (step->leaves(text.text)) continue;
+    step->apply(text);
+    check_growth(text.text.size(), most);
   }
 }
 

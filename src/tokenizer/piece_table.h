@@ -60,13 +60,13 @@ class PieceTable {
 
   /// Gives `id` a piece instead of what it had. Doesn't make the piece findable.
   void set(Token id, std::string_view piece) {
-    spans_[static_cast<std::size_t>(id)] = {text_.size(), static_cast<std::uint32_t>(piece.size()), true};
+    spans_[static_cast<std::size_t>(id)] = {static_cast<std::uint32_t>(text_.size()), static_cast<std::uint32_t>(piece.size())};
     text_ += piece;
   }
-  [[nodiscard]] bool has(Token id) const { return spans_[static_cast<std::size_t>(id)].set; }
+  [[nodiscard]] bool has(Token id) const { return spans_[static_cast<std::size_t>(id)].length != kNone; }
   [[nodiscard]] std::string_view operator[](Token id) const {
     const Span& span = spans_[static_cast<std::size_t>(id)];
-    return std::string_view(text_).substr(span.place, span.length);
+    return span.length == kNone ? std::string_view() : std::string_view(text_.data() + span.place, span.length);
   }
 
   /// Makes `id` the answer to find() of its piece; false if another id is already.
@@ -100,10 +100,10 @@ class PieceTable {
   }
 
  private:
+  static constexpr std::uint32_t kNone = ~std::uint32_t{0};
+  // Both fit: files are bounded, and have no more bytes of pieces than of their own.
   struct Span {
-    std::size_t place = 0;
-    std::uint32_t length = 0;
-    bool set = false;
+    std::uint32_t place = 0, length = kNone;
   };
   struct Slot {
     std::uint32_t tag;  // the hash's upper half

@@ -269,12 +269,37 @@ std::size_t padded_length(std::size_t longest, const Padding& padding) {
   return rest == 0 ? length : length + (padding.multiple_of - rest);
 }
 
+namespace {
+
+void check_length(std::size_t length) {
+  if (length <= kMostTokens) return;
+  throw Error(ErrorCode::kTooLarge,
+              "padding to " + std::to_string(length) + " tokens is beyond the bound of " + std::to_string(kMostTokens),
+              "padding", "pad to a smaller length");
+}
+
+}  // namespace
+
+void pad(Encoding& encoding, std::size_t length, const Padding& padding, unsigned fields) {
+  check_length(length);
+  for (Encoding& part : encoding.overflowing) pad(part, length, padding, fields);
+  if (encoding.size >= length) return;
+  const std::size_t more = length - encoding.size;
+  const auto fill = [&](EncodingField field, auto& vector, auto value) {
+    if ((fields & field) == 0) return;
+    vector.insert(padding.side == Side::kLeft ? vector.begin() : vector.end(), more, value);
+  };
+  fill(kIds, encoding.ids, padding.id);
+  fill(kOffsets, encoding.offsets, ByteSpan{});
+  fill(kWords, encoding.words, -1);
+  fill(kTypeIds, encoding.type_ids, padding.type_id);
+  fill(kSpecialsMask, encoding.specials_mask, std::uint8_t{1});
+  fill(kAttentionMask, encoding.attention_mask, std::uint8_t{0});
+  encoding.size = length;
+}
+
 void pad(Draft& draft, std::size_t length, const Padding& padding) {
-  if (length > kMostTokens) {
-    throw Error(ErrorCode::kTooLarge,
-                "padding to " + std::to_string(length) + " tokens is beyond the bound of " + std::to_string(kMostTokens),
-                "padding", "pad to a smaller length");
-  }
+  check_length(length);
   for (Draft& part : draft.overflowing) pad(part, length, padding);
   if (draft.tokens.size() >= length) return;
   const DraftToken token{.id = padding.id, .type_id = padding.type_id, .special = true, .attention = false};

@@ -73,6 +73,8 @@ class PostProcessor {
 /// @throws Error{kInvalidArgument}
 void truncate(Draft& first, Draft* second, const Truncation& truncation);
 void pad(Draft& draft, std::size_t length, const Padding& padding);
+/// @param fields  What `encoding` holds.
+void pad(Encoding& encoding, std::size_t length, const Padding& padding, unsigned fields);
 /// The length that sequences, the longest with `longest` tokens, are padded to.
 [[nodiscard]] std::size_t padded_length(std::size_t longest, const Padding& padding);
 [[nodiscard]] Encoding to_encoding(Draft draft, unsigned fields);

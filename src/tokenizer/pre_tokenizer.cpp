@@ -270,7 +270,8 @@ bool PreTokenizer::can_keep_bytes() const {
 // Takes one text through the steps.
 class PreTokenizer::Splitter {
  public:
-  Splitter(Words& words, bool traced) : words_(words), traced_(traced) {}
+  Splitter(Words& words, bool traced)
+      : words_(words), traced_(traced), most_(most_bytes_after(words.text.size())) {}
 
   void split_with(const Step& step) {
     using enum Step::Kind;
@@ -358,6 +359,7 @@ class PreTokenizer::Splitter {
     for (Range& word : words_.ranges) {
       const std::size_t begin = changed_.size();
       write(word);
+      check_growth(changed_.size(), most_);
       word = {begin, changed_.size()};
     }
     words_.changed.swap(changed_);
@@ -416,6 +418,7 @@ class PreTokenizer::Splitter {
 
   Words& words_;
   bool traced_;
+  std::size_t most_;  // bytes
   std::string changed_;
   std::vector<Range> source_;
 };

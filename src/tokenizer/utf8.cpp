@@ -4,6 +4,8 @@
 #include <cstring>
 #include <utility>
 
+#include "weft/error.h"
+
 namespace weft::tokenizer {
 
 void append_utf8(std::string& out, char32_t c) {
@@ -79,6 +81,13 @@ std::size_t valid_utf8_prefix(std::string_view bytes) noexcept {
     }
   }
   return pos;
+}
+
+void check_growth(std::size_t size, std::size_t most) {
+  if (size <= most) return;
+  throw Error(ErrorCode::kTooLarge,
+              "the tokenizer's steps make more than " + std::to_string(most) + " bytes of this text", "text",
+              "check the tokenizer file: no real one does so");
 }
 
 std::string repair_utf8(std::string_view bytes, std::vector<Range>* ranges) {

@@ -49,6 +49,12 @@ struct Range {
   [[nodiscard]] std::size_t size() const { return end - begin; }
 };
 
+/// Bytes that what a file's steps make of a text of `size` may have. No real file comes near; a hostile one would fill
+/// all memory.
+inline std::size_t most_bytes_after(std::size_t size) { return 64 * size + (std::size_t{1} << 20); }
+/// @throws Error{kTooLarge}  `size` is beyond `most`.
+void check_growth(std::size_t size, std::size_t most);
+
 /// `bytes` with U+FFFD for each maximal ill-formed subsequence.
 /// @param ranges  Ascending ranges of `bytes`, without overlap; each becomes the range of the result that holds the
 ///                characters that lie wholly inside of it.

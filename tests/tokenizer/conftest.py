@@ -13,17 +13,27 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="session")
-def ask():
-    """ask(path, questions) -> answers, as tokenizer_jsonl.cpp says."""
+def ask_raw():
+    """ask_raw(path, questions) -> the finished process of tokenizer_jsonl.cpp."""
     program = Path(os.environ.get("WEFT_BUILD_DIR", ROOT / "build")) / "bin" / "tokenizer_jsonl"
     if not program.is_file():
         pytest.skip(f"{program} is not built")
 
-    def ask_program(path, questions):
+    def run(path, questions):
         lines = "".join(json.dumps(question) + "\n" for question in questions)
-        done = subprocess.run(
+        return subprocess.run(
             [program, path], input=lines, capture_output=True, text=True, check=False, encoding="utf-8"
         )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def ask(ask_raw):
+    """ask(path, questions) -> answers, as tokenizer_jsonl.cpp says."""
+
+    def ask_program(path, questions):
+        done = ask_raw(path, questions)
         assert done.returncode == 0, done.stderr
         return [json.loads(line) for line in done.stdout.split("\n")[:-1]]
 

@@ -317,7 +317,7 @@ def _char_affixes(**model):
     return data
 
 
-def _added_everywhere(base, **parts):
+def _added_everywhere(base, *, blanks="  ", **parts):
     return added(
         _with(base, **parts),
         AddedToken("<mask>", lstrip=True, special=True, normalized=False),
@@ -327,7 +327,7 @@ def _added_everywhere(base, **parts):
         AddedToken("É a", normalized=True, lstrip=True, rstrip=True),
         AddedToken("<n>", special=True, normalized=True),
         AddedToken("\u3000", normalized=False),
-        AddedToken("  ", normalized=True),
+        AddedToken(blanks, normalized=True),
     )
 
 
@@ -535,8 +535,9 @@ FILES |= {
     "unigram_whole_texts": lambda: _with(_pieces, pre_tokenizer=None),
     "unigram_bytes": _byte_unigram,
     "unigram_flags": lambda: _added_everywhere(_pieces),
+    # An added token that the normalizer leaves nothing of would be found between any two bytes, halves of characters too.
     "unigram_first": lambda: _added_everywhere(
-        _pieces, normalizer=_NORMALIZERS["strip_left"], pre_tokenizer=_metaspace(prepend_scheme="first")
+        _pieces, blanks="a  b", normalizer=_NORMALIZERS["strip_left"], pre_tokenizer=_metaspace(prepend_scheme="first")
     ),
     "characters_flags": lambda: _added_everywhere(
         _characters, normalizer=_NORMALIZERS["llama"], decoder=_DECODERS["llama"]

@@ -76,7 +76,7 @@ def encode_batch(reference, inputs, add_special_tokens):
 
 def encode_all(reference, texts, specials):
     reference.encode_special_tokens = specials == "text"
-    return [encoding and encoding.ids for encoding in encode_batch(reference, texts, False)]
+    return [None if encoding is None else encoding.ids for encoding in encode_batch(reference, texts, False)]
 
 
 def assert_all_equal(inputs, expected, got):
@@ -97,6 +97,8 @@ def fields_of(encoding, *texts):
     """A reference's encoding as tokenizer_jsonl writes one; its offsets are in characters."""
     places = [byte_places(text) for text in texts]
     sequences = [0 if s is None else s for s in encoding.sequence_ids]
+    if len(texts) == 2 and encoding.n_sequences == 1:  # truncation without a post-processor forgets them
+        sequences = [min(type_id, 1) for type_id in encoding.type_ids]
     return {
         "size": len(encoding.ids),
         "ids": encoding.ids,
@@ -108,7 +110,8 @@ def fields_of(encoding, *texts):
         "type_ids": encoding.type_ids,
         "specials_mask": encoding.special_tokens_mask,
         "attention_mask": encoding.attention_mask,
-        "overflowing": [fields_of(part, *texts) for part in encoding.overflowing],
+        # Where both of a pair were cut, the library's parts repeat others of the list as their own overflowing ones.
+        "overflowing": [fields_of(part, *texts) | {"overflowing": []} for part in encoding.overflowing],
     }
 
 
@@ -119,7 +122,7 @@ def assert_encodings_equal(ask, path, reference, inputs, options=None):
     add = options.get("add_special_tokens", True)
     pairs = [(text, None) if isinstance(text, str) else text for text in inputs]
     want = [
-        encoding and fields_of(encoding, *(text for text in pair if text is not None))
+        None if encoding is None else fields_of(encoding, *(text for text in pair if text is not None))
         for pair, encoding in zip(pairs, encode_batch(reference, inputs, add), strict=True)
     ]
     questions = [
@@ -245,20 +248,21 @@ def test_truncation_and_padding(ask, saved, name):
         reference.enable_truncation(**truncation)
         reference.enable_padding(**padding)
         options = {"truncation": truncation, "padding": {k: v for k, v in padding.items() if v is not None}}
-        for inputs in (texts[:40], pairs[:40]):
-            for text in inputs:  # one by one: a batch would be padded to its longest
-                pair = (text, None) if isinstance(text, str) else text
-                question = {"encoding": [[[t, "tokens"]] if t is not None else None for t in pair], "options": options}
-                (got,) = ask(path, [question])
-                try:
-                    want = reference.encode(*pair)
-                except BaseException as error:  # the library panics on some strides
-                    assert "error" in got, f"{error} for {pair!a} with {options}"
-                    continue
-                assert "error" not in got, f"{got} for {pair!a} with {options}"
-                want = fields_of(want, *(t for t in pair if t is not None))
-                for field in want:
-                    assert got[field] == want[field], f"{field} for {pair!a} with {options}"
+        inputs = [(text, None) for text in texts[:40]] + pairs[:40]
+        questions = [
+            {"encoding": [None if text is None else [[text, "tokens"]] for text in pair], "options": options}
+            for pair in inputs
+        ]
+        for pair, got in zip(inputs, ask(path, questions), strict=True):
+            try:
+                want = reference.encode(*pair)  # one by one: a batch would be padded to its longest
+            except BaseException as error:  # the library panics on some strides
+                assert "error" in got, f"{error} for {pair!a} with {options}"
+                continue
+            assert "error" not in got, f"{got} for {pair!a} with {options}"
+            want = fields_of(want, *(text for text in pair if text is not None))
+            for field in want:
+                assert got[field] == want[field], f"{field} for {pair!a} with {options}"
 
 
 def test_a_file_says_how_it_truncates_and_pads(ask, saved, tmp_path):
@@ -400,3 +404,27 @@ def test_ill_formed_bytes_are_read_as_replacement_characters(ask, saved):
     # Python's "replace" is one U+FFFD for each maximal ill-formed subsequence.
     want = encode_all(reference, [text.decode("utf-8", "replace") for text in texts], "text")
     assert_all_equal(texts, want, ask(path, [{"encode_bytes": text.hex(), "specials": "text"} for text in texts]))
+
+
+# --- damaged files ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["llama2", "word_piece", "unigram_t5", "post_processor_sequence", "clip"])
+def test_a_damaged_file_is_an_error_or_a_tokenizer(ask_raw, saved, tmp_path, name):
+    whole = saved(name).read_bytes()
+    path = tmp_path / "damaged.json"
+    rng = random.Random(name)
+    for _ in range(max(20, TEXTS // 20)):
+        data = bytearray(whole)
+        if rng.random() < 0.3:
+            del data[rng.randrange(len(data)) :]
+        for _ in range(rng.randrange(4)):
+            # Most of a file is its vocabulary; what says how things are done is at its start.
+            place = rng.randrange(min(len(data), 4000)) if rng.random() < 0.7 else rng.randrange(len(data) or 1)
+            if place < len(data):
+                data[place] = rng.choice(b'[]{}",:0123456789-eul\\ \xff\x00') if rng.random() < 0.8 else rng.randrange(256)
+        path.write_bytes(data)
+        done = ask_raw(path, [{"encoding": [[["Hello <s> wörld 你好\n", "tokens"]], None]}, {"decode": [0, 1, 2, 5], "specials": "text"}])
+        assert done.returncode in (0, 1), done.stderr
+        if done.returncode == 1:
+            assert done.stderr.startswith(str(path)), done.stderr
