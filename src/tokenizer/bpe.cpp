@@ -100,18 +100,16 @@ Bpe::PairTable::PairTable(const std::vector<Merge>& merges, std::size_t ids)
   }
 }
 
-Bpe::Bpe(const std::vector<Merge>& merges, const ByteIds& byte_ids, PieceTable words, bool affixes, Options options)
+Bpe::Bpe(const std::vector<Merge>& merges, BpeAlphabet alphabet, PieceTable words, bool whole_words)
     : pairs_(merges, words.size()),
-      byte_ids_(byte_ids),
-      affixes_(affixes),
-      options_(options),
+      alphabet_(std::move(alphabet)),
+      whole_words_(whole_words),
       words_(std::move(words)),
       spares_(std::make_unique<std::array<std::atomic<Cache*>, kSpares>>()) {
   results_.reserve(merges.size());
   for (const Merge& merge : merges) results_.push_back(merge.result);
   own_merge_ = std::make_unique<std::atomic<std::uint8_t>[]>(words_.size());
-  const auto& ids = byte_ids_[0][0];
-  if (affixes_ || std::any_of(ids.begin(), ids.end(), [](Token id) { return id < 0; })) return;
+  if (alphabet_.bytes() == nullptr) return;
 
   find_origins(merges);
   std::vector<PieceTrie::Entry> sound;
@@ -128,7 +126,7 @@ Bpe::Bpe(const std::vector<Merge>& merges, const ByteIds& byte_ids, PieceTable w
   sound_ = PieceTrie(std::move(sound));
   by_match_ = true;
   PieceTable rest;
-  if (options_.whole_words && !others.empty()) {
+  if (whole_words_ && !others.empty()) {
     rest.resize(words_.size());
     for (const Token id : others) rest.set(id, words_[id]), rest.index(id);
   }
@@ -141,12 +139,10 @@ Bpe::~Bpe() {
   for (std::atomic<Cache*>& spare : *spares_) delete spare.load();
 }
 
-Bpe::Bpe(Bpe&&) noexcept = default;
-
 void Bpe::find_origins(const std::vector<Merge>& merges) {
   origins_.resize(words_.size());
   const auto origin = [&](Token id) -> Origin& { return origins_[static_cast<std::size_t>(id)]; };
-  for (const Token id : byte_ids_[0][0]) origin(id).length = 1;
+  for (const Token id : *alphabet_.bytes()) origin(id).length = 1;
   for (std::uint32_t rank = 0; rank < merges.size(); ++rank) {
     const auto [left, right, result] = merges[rank];
     const std::uint32_t lengths[] = {origin(left).length, origin(right).length};
@@ -237,7 +233,7 @@ Token* Bpe::encode_word(std::string_view word, Cache& cache, Token* out) const {
   return std::copy(symbols.begin(), symbols.end(), out);
 }
 
-Bpe::Encoder::Encoder(const Bpe& bpe, std::size_t text_bytes, std::vector<Token>& out) : bpe_(bpe), out_(out) {
+Bpe::Encoder::Encoder(const Bpe& bpe, std::size_t text_bytes) : bpe_(bpe) {
   for (std::atomic<Cache*>& spare : *bpe.spares_) {
     if (spare.load(std::memory_order_relaxed) == nullptr) continue;
     cache_.reset(spare.exchange(nullptr, std::memory_order_acquire));
@@ -272,11 +268,12 @@ Token* Bpe::Encoder::encode_long(std::string_view word, Token* out) {
   return end;
 }
 
-void Bpe::Encoder::encode(std::string_view text, std::span<const Range> words) {
+void Bpe::Encoder::encode(std::string_view text, std::span<const Range> words, std::vector<Token>& ids) {
   std::size_t bytes = 0;
   for (const Range& word : words) bytes += word.size();
-  // A word has no more ids than bytes; a cached one is stored with what follows.
-  if (ids_.size() < bytes + Cache::kMargin) ids_.resize(bytes + Cache::kMargin);
+  // Room for all that may come; a cached word is stored with what follows.
+  const std::size_t most = bytes * bpe_.alphabet_.most_ids_of_a_byte() + Cache::kMargin;
+  if (ids_.size() < most) ids_.resize(most);
   Token* out = ids_.data();
   Cache& cache = *cache_;
   for (const Range& range : words) {
@@ -309,13 +306,31 @@ void Bpe::Encoder::encode(std::string_view text, std::span<const Range> words) {
       out = n <= Cache::kLongest ? encode_long({p, n}, out) : bpe_.encode_word({p, n}, cache, out);
     }
   }
-  out_.insert(out_.end(), ids_.data(), out);
+  ids.insert(ids.end(), ids_.data(), out);
+}
+
+void Bpe::Encoder::encode_word(std::string_view word, std::vector<Token>& ids, std::vector<Range>& places) {
+  if (const Token id = bpe_.whole_words_ ? bpe_.find_whole(word) : -1; id >= 0) {
+    ids.push_back(id);
+    places.push_back({0, word.size()});
+    return;
+  }
+  std::vector<Token> symbols;
+  std::vector<std::uint32_t> lengths;
+  bpe_.alphabet_.start(word, symbols, &lengths);
+  bpe_.merge_long(symbols, &lengths);
+  std::size_t pos = 0;
+  for (std::size_t i = 0; i < symbols.size(); ++i) {
+    ids.push_back(symbols[i]);
+    places.push_back({pos, pos + lengths[i]});
+    pos += lengths[i];
+  }
 }
 
 Token Bpe::find_whole(std::string_view word) const {
-  if (words_.empty() || (affixes_ && !options_.whole_words)) return -1;
+  if (words_.empty() || (alphabet_.has_affixes() && !whole_words_)) return -1;
   const Token id = words_.find(word);
-  return id >= 0 && (options_.whole_words || is_its_own_merge(id)) ? id : -1;
+  return id >= 0 && (whole_words_ || is_its_own_merge(id)) ? id : -1;
 }
 
 bool Bpe::is_its_own_merge(Token id) const {
@@ -331,25 +346,11 @@ bool Bpe::is_its_own_merge(Token id) const {
 }
 
 void Bpe::merge_word(std::string_view word, std::vector<Token>& symbols) const {
-  start(word, symbols);
+  alphabet_.start(word, symbols);
   if (symbols.size() <= kShort) {
     merge_short(symbols);
   } else {
     merge_long(symbols);
-  }
-}
-
-void Bpe::start(std::string_view word, std::vector<Token>& symbols) const {
-  bool after_unknown = false;
-  for (std::size_t i = 0; i < word.size(); ++i) {
-    const auto byte = static_cast<unsigned char>(word[i]);
-    const Token id = byte_ids_[i == 0][i + 1 == word.size()][byte];
-    if (id >= 0) {
-      symbols.push_back(id);
-    } else if (options_.unknown >= 0 && !(after_unknown && options_.fuse_unknown)) {
-      symbols.push_back(options_.unknown);
-    }
-    after_unknown = id < 0;
   }
 }
 
@@ -377,7 +378,7 @@ void Bpe::merge_short(std::vector<Token>& symbols) const {
 }
 
 // A heap of (rank, place) over a linked list; entries that no longer hold are skipped when they come up.
-void Bpe::merge_long(std::vector<Token>& symbols) const {
+void Bpe::merge_long(std::vector<Token>& symbols, std::vector<std::uint32_t>* lengths) const {
   struct Symbol {
     Token id;
     std::uint32_t previous, next;
@@ -408,6 +409,7 @@ void Bpe::merge_long(std::vector<Token>& symbols) const {
     Symbol& left = list[at];
     if (left.rank != rank) continue;
     Symbol& right = list[left.next];
+    if (lengths != nullptr) (*lengths)[at] += (*lengths)[left.next];
     left.id = results_[rank];
     left.next = right.next;
     right.rank = kNoRank;
@@ -416,8 +418,12 @@ void Bpe::merge_long(std::vector<Token>& symbols) const {
     if (left.previous != kEnd && rate(left.previous)) heap.push(entry(left.previous));
   }
   std::size_t kept = 0;
-  for (std::uint32_t i = n == 0 ? kEnd : 0; i != kEnd; i = list[i].next) symbols[kept++] = list[i].id;
+  for (std::uint32_t i = n == 0 ? kEnd : 0; i != kEnd; i = list[i].next) {
+    if (lengths != nullptr) (*lengths)[kept] = (*lengths)[i];
+    symbols[kept++] = list[i].id;
+  }
   symbols.resize(kept);
+  if (lengths != nullptr) lengths->resize(kept);
 }
 
 }  // namespace weft::tokenizer

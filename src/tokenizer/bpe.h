@@ -1,4 +1,4 @@
-// Byte-level byte-pair encoding: a word's bytes become ids by merging neighbours, lowest rank first.
+// Byte-pair encoding: a word's bytes or characters become ids by merging neighbours, lowest rank first.
 //
 // Most words are met again and again: a small cache knows them. For the others, merging is not what is done. Let a token be
 // *sound* if its own bytes merge to it. Tokens t1 ... tn are what merging a word ends with if and only if they spell the word,
@@ -16,6 +16,8 @@
 #include <string_view>
 #include <vector>
 
+#include "bpe_alphabet.h"
+#include "model.h"
 #include "piece_table.h"
 #include "piece_trie.h"
 #include "utf8.h"
@@ -23,48 +25,42 @@
 
 namespace weft::tokenizer {
 
-class Bpe {
+class Bpe : public Model {
  public:
   struct Merge {
     Token left, right, result;
   };
-  struct Options {
-    Token unknown = -1;         ///< For a byte that the vocabulary lacks; -1 leaves such bytes out.
-    bool fuse_unknown = false;  ///< One `unknown` for neighbouring unknown bytes.
-    bool whole_words = false;   ///< A word that is a piece is that piece, whatever its merges (`ignore_merges`).
-  };
-  /// The id of each byte where it stands: [first in the word][last in the word][byte]; -1 for none.
-  using ByteIds = std::array<std::array<std::array<Token, 256>, 2>, 2>;
 
-  /// @param merges  By ascending rank. The last of several for one pair counts.
-  /// @param words   The bytes of each id; findable are those that a word may become as a whole.
-  Bpe(const std::vector<Merge>& merges, const ByteIds& byte_ids, PieceTable words, bool affixes, Options options);
-  ~Bpe();
-  Bpe(Bpe&&) noexcept;
+  /// @param merges       By ascending rank. The last of several for one pair counts.
+  /// @param words        Each id's piece as words have it; findable are those that a word may become as a whole.
+  /// @param whole_words  A word that is a piece is that piece, whatever its merges (`ignore_merges`).
+  Bpe(const std::vector<Merge>& merges, BpeAlphabet alphabet, PieceTable words, bool whole_words);
+  ~Bpe() override;
+  Bpe(const Bpe&) = delete;
+  Bpe& operator=(const Bpe&) = delete;
+
+  [[nodiscard]] std::unique_ptr<Model::Encoder> start(std::size_t text_bytes) const override {
+    return std::make_unique<Encoder>(*this, text_bytes);
+  }
 
   class Cache;
 
-  /// Encodes the words of one text, and remembers those that it has met.
-  class Encoder {
+  /// Remembers the words that it has met.
+  class Encoder : public Model::Encoder {
    public:
     /// @param text_bytes  About how much will come.
-    /// @param out         Gets the ids.
-    Encoder(const Bpe& bpe, std::size_t text_bytes, std::vector<Token>& out);
-    ~Encoder();
+    Encoder(const Bpe& bpe, std::size_t text_bytes);
+    ~Encoder() override;
     Encoder(const Encoder&) = delete;
     Encoder& operator=(const Encoder&) = delete;
-    /// Appends the ids of words of `text`, none empty. Costs O(n) for n bytes.
-    void encode(std::string_view text, std::span<const Range> words);
-    void encode(std::string_view word) {
-      const Range whole{0, word.size()};
-      encode(word, {&whole, 1});
-    }
+    /// Costs O(n) for n bytes where words are matched, else O(n log n).
+    void encode(std::string_view text, std::span<const Range> words, std::vector<Token>& ids) override;
+    void encode_word(std::string_view word, std::vector<Token>& ids, std::vector<Range>& places) override;
 
    private:
     Token* encode_long(std::string_view word, Token* out);
 
     const Bpe& bpe_;
-    std::vector<Token>& out_;
     std::unique_ptr<Cache> cache_;
     std::vector<Token> ids_;  // of the words at hand
   };
@@ -116,16 +112,15 @@ class Bpe {
   Token* encode_by_match(std::string_view word, Cache& cache, Token* out) const;
   [[nodiscard]] Token find_whole(std::string_view word) const;
   [[nodiscard]] bool is_its_own_merge(Token id) const;
-  void start(std::string_view word, std::vector<Token>& symbols) const;
   void merge_short(std::vector<Token>& symbols) const;
-  void merge_long(std::vector<Token>& symbols) const;
+  /// @param lengths  If given: how much of the word each symbol stands for, before and after.
+  void merge_long(std::vector<Token>& symbols, std::vector<std::uint32_t>* lengths = nullptr) const;
   void merge_word(std::string_view word, std::vector<Token>& symbols) const;
 
   PairTable pairs_;
   std::vector<Token> results_;  // of the merges, by rank
-  ByteIds byte_ids_;
-  bool affixes_;  // byte_ids_ differ by place, so that a word's bytes don't name its piece
-  Options options_;
+  BpeAlphabet alphabet_;
+  bool whole_words_;
   bool by_match_ = false;  // words are encoded by matching sound tokens, as above; else by merging
   std::vector<Origin> origins_;
   PieceTrie sound_;

@@ -305,7 +305,7 @@ class RegexCompiler {
       if (take("\\b")) return make_assertion(Op::kWordEdge, 0);
       if (take("\\B")) return make_assertion(Op::kWordEdge, 1);
       Set set;
-      if (!class_escape(set, options)) add_char(set, char_escape(false), options);
+      if (!class_escape(set, options, false)) add_char(set, char_escape(false), options);
       return make_set(std::move(set));
     }
     Set set;
@@ -396,12 +396,16 @@ class RegexCompiler {
   }
 
   // \d \w \s \h and their opposites, \p{...}: true if one of them was taken.
-  bool class_escape(Set& set, const Options& options) {
+  bool class_escape(Set& set, const Options& options, bool in_bracket) {
     Set found;
     if (take("\\d") || take("\\D")) {
       found.categories = set_of(Category::kNd);
     } else if (take("\\w") || take("\\W")) {
-      found.flags = kWord;
+      if (in_bracket) {
+        add_word(found);
+      } else {
+        found.flags = kWord;
+      }
     } else if (take("\\s") || take("\\S")) {
       found.spaces = true;
     } else if (take("\\h") || take("\\H")) {
@@ -411,7 +415,7 @@ class RegexCompiler {
       if (take("^")) found.negated = !found.negated;
       const std::size_t end = pattern_.find('}', pos_);
       if (end == std::string_view::npos) fail("\\p{ without }");
-      property(found, pattern_.substr(pos_, end - pos_), options);
+      property(found, pattern_.substr(pos_, end - pos_), options, in_bracket);
       pos_ = end + 1;
       merge(set, std::move(found));
       return true;
@@ -429,7 +433,7 @@ class RegexCompiler {
     set.any_of.push_back(std::move(part));
   }
 
-  void property(Set& set, std::string_view name, const Options& options) {
+  void property(Set& set, std::string_view name, const Options& options, bool in_bracket) {
     std::string plain;
     for (const char c : name) {
       if (c != '_' && c != ' ' && c != '-') plain += c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
@@ -443,10 +447,24 @@ class RegexCompiler {
       }
       return;
     }
+    if (plain == "word" && !in_bracket) {
+      set.flags = kWord;
+      return;
+    }
     if (posix(set, plain)) return;
     const auto script = find_script(plain);
     if (!script) unsupported("the property \\p{" + std::string(name) + "}");
     set.scripts.push_back(*script);
+  }
+
+  // By itself, \w takes the superscripts and fractions of Latin-1; as part of a set, Oniguruma's doesn't.
+  static void add_word(Set& set) {
+    set.flags = kWord;
+    Set others;
+    others.spans = {{0xB2, 0xB3}, {0xB9, 0xB9}, {0xBC, 0xBE}};
+    others.negated = true;
+    others.finish();
+    set.all_of.push_back(std::move(others));
   }
 
   static bool posix(Set& set, std::string_view name) {
@@ -466,7 +484,7 @@ class RegexCompiler {
     } else if (name == "space" || name == "whitespace") {
       set.spaces = true;
     } else if (name == "word") {
-      set.flags = kWord;
+      add_word(set);
     } else if (name == "xdigit") {
       set.spans = {{'0', '9'}, {'a', 'f'}, {'A', 'F'}};
     } else if (name == "ascii") {
@@ -566,14 +584,14 @@ class RegexCompiler {
         current.any_of.push_back(bracket(options, depth + 1));
         continue;
       }
-      if (looking_at("\\") && class_escape(current, options)) continue;
+      if (looking_at("\\") && class_escape(current, options, true)) continue;
       const char32_t low = looking_at("\\") ? char_escape(true) : take_char();
       char32_t high = low;
       if (looking_at("-") && !looking_at("-]") && !looking_at("-[") && !looking_at("-&&")) {
         const std::size_t dash = pos_;
         take("-");
         Set after;
-        if (looking_at("\\") && class_escape(after, options)) {
+        if (looking_at("\\") && class_escape(after, options, true)) {
           pos_ = dash;  // "a-\d": the dash is itself
         } else {
           high = looking_at("\\") ? char_escape(true) : take_char();
