@@ -109,7 +109,13 @@ Bpe::Bpe(const std::vector<Merge>& merges, BpeAlphabet alphabet, PieceTable word
   results_.reserve(merges.size());
   for (const Merge& merge : merges) results_.push_back(merge.result);
   own_merge_ = std::make_unique<std::atomic<std::uint8_t>[]>(words_.size());
-  if (alphabet_.bytes() == nullptr) return;
+  if (!alphabet_.stands_alone() || words_.size() >= PieceTrie::kValues) return;
+  // What stands for unknown characters must never merge: a word is then as good as cut there.
+  if (std::any_of(merges.begin(), merges.end(), [&](const Merge& merge) {
+        return alphabet_.is_substitute(merge.left) || alphabet_.is_substitute(merge.right);
+      })) {
+    return;
+  }
 
   find_origins(merges);
   std::vector<PieceTrie::Entry> sound;
@@ -122,7 +128,6 @@ Bpe::Bpe(const std::vector<Merge>& merges, BpeAlphabet alphabet, PieceTable word
       others.push_back(id);
     }
   }
-  if (words_.size() >= PieceTrie::kValues) return;
   sound_ = PieceTrie(std::move(sound));
   by_match_ = true;
   PieceTable rest;
@@ -142,7 +147,11 @@ Bpe::~Bpe() {
 void Bpe::find_origins(const std::vector<Merge>& merges) {
   origins_.resize(words_.size());
   const auto origin = [&](Token id) -> Origin& { return origins_[static_cast<std::size_t>(id)]; };
-  for (const Token id : *alphabet_.bytes()) origin(id).length = 1;
+  for (Token id = 0; id < static_cast<Token>(words_.size()); ++id) {
+    if (words_.has(id) && alphabet_.is_symbol(id, words_[id])) {
+      origin(id).length = static_cast<std::uint32_t>(words_[id].size());
+    }
+  }
   for (std::uint32_t rank = 0; rank < merges.size(); ++rank) {
     const auto [left, right, result] = merges[rank];
     const std::uint32_t lengths[] = {origin(left).length, origin(right).length};
@@ -187,11 +196,24 @@ bool Bpe::stay_apart(Token left, Token right, std::string_view text) const {
 }
 
 Token* Bpe::encode_by_match(std::string_view word, Cache& cache, Token* out) const {
-  Token* const first = out;
+  Token* const start = out;
+  Token* first = out;      // since the last unknown character
   std::vector<bool> dead;  // places that no tokens lead on from
   std::size_t pos = 0;
   PieceTrie::Longest next = sound_.longest(word, 0);
   for (;;) {
+    if (next.value == PieceTrie::kValues) {  // unknown; only an alphabet of characters has such
+      std::size_t end = pos;
+      do end += decode_at(word, end).length;
+      while (end < word.size() && sound_.longest(word, end).value == PieceTrie::kValues);
+      std::vector<Token> symbols;
+      alphabet_.start(word.substr(pos, end - pos), symbols);
+      first = out = std::copy(symbols.begin(), symbols.end(), out);
+      pos = end;
+      if (pos == word.size()) return out;
+      next = sound_.longest(word, pos);
+      continue;
+    }
     const auto token = static_cast<Token>(next.value);
     const auto fits = [&] {
       const std::uint64_t pair = static_cast<std::uint64_t>(out[-1]) << 32 | static_cast<std::uint32_t>(token);
@@ -209,13 +231,19 @@ Token* Bpe::encode_by_match(std::string_view word, Cache& cache, Token* out) con
       next = sound_.longest(word, pos);
       continue;
     }
-    if (next.end - pos > 1) {
-      next = sound_.longest(word.substr(0, next.end - 1), pos);
+    const PieceTrie::Longest shorter = sound_.longest(word.substr(0, next.end - 1), pos);
+    if (shorter.value != PieceTrie::kValues) {
+      next = shorter;
       continue;
     }
     // Nothing fits here. The way to a place is the only one, so no other way to it will do better.
     if (dead.empty()) dead.resize(word.size() + 1);
     dead[pos] = true;
+    if (out == first) {  // cannot be, unless tables contradict each other
+      std::vector<Token> symbols;
+      merge_word(word, symbols);
+      return std::copy(symbols.begin(), symbols.end(), start);
+    }
     const Token last = *--out;
     next = {static_cast<std::uint32_t>(last), pos};
     pos -= origins_[static_cast<std::size_t>(last)].length;

@@ -90,6 +90,26 @@ void BpeAlphabet::start(std::string_view word, std::vector<Token>& symbols, std:
 
 // What Hugging Face does (models/bpe/model.rs, merge_word), its order of things included: an unknown character waits for
 // the next one with an id of its own, so that bytes between the two come before it.
+bool BpeAlphabet::stands_alone() const {
+  if (has_affixes()) return false;
+  if (bytes_) return complete_;
+  return options_.unknown >= 0 ||
+         (fallback_ && std::all_of(fallback_->begin(), fallback_->end(), [](Token id) { return id >= 0; }));
+}
+
+bool BpeAlphabet::is_symbol(Token id, std::string_view piece) const {
+  if (piece.empty()) return false;
+  if (bytes_) return piece.size() == 1 && (*bytes_)[0][0][static_cast<unsigned char>(piece[0])] == id;
+  const CodePoint c = decode_at(piece, 0);
+  return c.length == piece.size() && characters_[0][c.value] == id;
+}
+
+bool BpeAlphabet::is_substitute(Token id) const {
+  if (bytes_) return false;  // stands_alone(): no byte is unknown
+  if (id == options_.unknown) return true;
+  return fallback_ && std::find(fallback_->begin(), fallback_->end(), id) != fallback_->end();
+}
+
 void BpeAlphabet::start_characters(std::string_view word, std::vector<Token>& symbols,
                                    std::vector<std::uint32_t>* lengths) const {
   const auto put = [&](Token id, std::uint32_t length) {

@@ -36,10 +36,12 @@ class BpeAlphabet {
   [[nodiscard]] bool has_affixes() const { return !options_.prefix.empty() || !options_.suffix.empty(); }
   /// Whether no byte is unknown.
   [[nodiscard]] bool is_complete() const { return complete_; }
-  /// The ids of all bytes, if each has one wherever it stands; else nullptr.
-  [[nodiscard]] const std::array<Token, 256>* bytes() const {
-    return complete_ && !has_affixes() ? &(*bytes_)[0][0] : nullptr;
-  }
+  /// Whether each symbol is the same wherever it stands, and nothing of a word is left out.
+  [[nodiscard]] bool stands_alone() const;
+  /// Whether `piece`, which is that of `id`, is one byte or character of this alphabet.
+  [[nodiscard]] bool is_symbol(Token id, std::string_view piece) const;
+  /// Whether `id` stands for what the vocabulary lacks.
+  [[nodiscard]] bool is_substitute(Token id) const;
   /// At most so many symbols come of a word for each of its bytes.
   [[nodiscard]] std::size_t most_ids_of_a_byte() const {
     return fallback_ ? 1 + options_.prefix.size() + options_.suffix.size() : 1;

@@ -69,6 +69,20 @@ class PieceTable {
     return span.length == kNone ? std::string_view() : std::string_view(text_.data() + span.place, span.length);
   }
 
+  static constexpr std::size_t kCopyMargin = 16;
+  /// Writes the piece of `id`, and up to kCopyMargin bytes behind it, to `to`: most pieces are short, and copies of a known
+  /// size take half the time of others.
+  /// @returns the end of the piece.
+  char* copy(Token id, char* to) const {
+    const std::string_view piece = (*this)[id];
+    if (piece.size() <= kCopyMargin && spans_[static_cast<std::size_t>(id)].place + kCopyMargin <= text_.size()) {
+      std::memcpy(to, piece.data(), kCopyMargin);
+    } else {
+      std::memcpy(to, piece.data(), piece.size());
+    }
+    return to + piece.size();
+  }
+
   /// Makes `id` the answer to find() of its piece; false if another id is already.
   bool index(Token id) {
     if (2 * (indexed_ + 1) > slots_.size()) grow();

@@ -386,11 +386,17 @@ Encoding StagedTokenizer::encode(const EncodeInput& input, const EncodeOptions& 
 
 std::string StagedTokenizer::decode(std::span<const Token> tokens, Specials specials) const {
   if (stages_.decoder.is_plain_bytes()) {
-    std::string text;
+    std::size_t size = 0;
     for (const Token token : tokens) {
       check(token);
-      if (has_text(token, specials)) text += bytes_[token];
+      if (has_text(token, specials)) size += bytes_[token].size();
     }
+    std::string text(size + PieceTable::kCopyMargin, '\0');
+    char* out = text.data();
+    for (const Token token : tokens) {
+      if (has_text(token, specials)) out = bytes_.copy(token, out);
+    }
+    text.resize(size);
     return valid_utf8_prefix(text) == text.size() ? text : repair_utf8(text);
   }
   for (const Token token : tokens) check(token);
