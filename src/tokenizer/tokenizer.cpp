@@ -7,6 +7,8 @@
 #include <system_error>
 
 #include "hf_tokenizer.h"
+#include "sentencepiece.h"
+#include "sentencepiece_model.h"
 #include "weft/error.h"
 
 namespace weft {
@@ -56,6 +58,7 @@ std::vector<Token> Tokenizer::encode(std::string_view text, Specials specials) c
 std::unique_ptr<const Tokenizer> parse_tokenizer(std::string_view bytes, std::string_view name,
                                                  const TokenizerLimits& limits) {
   check_size(bytes.size(), std::string(name), limits);
+  if (tokenizer::is_sentencepiece_model(bytes)) return tokenizer::parse_sentencepiece(bytes, name, limits);
   const std::size_t start = bytes.find_first_not_of(" \t\r\n\xEF\xBB\xBF");
   if (start == std::string_view::npos) {
     throw Error(ErrorCode::kCorrupt, "the file is empty", std::string(name), "fetch it again");

@@ -31,17 +31,23 @@ def ask():
 
 
 @pytest.fixture(scope="session")
-def real_file():
-    """real_file(name) -> the path of a published tokenizer.json."""
+def shared_file():
+    """shared_file("xlnet/spiece.model") -> the path of a published file."""
     folder = ROOT.parent / "shared" / "tokenizers"
 
     def find(name):
-        path = folder / name / "tokenizer.json"
+        path = folder / name
         if not path.is_file():
             pytest.skip(f"{path} is not here")
         return path
 
     return find
+
+
+@pytest.fixture(scope="session")
+def real_file(shared_file):
+    """real_file(name) -> the path of a published tokenizer.json."""
+    return lambda name: shared_file(f"{name}/tokenizer.json")
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,15 @@
+// SentencePiece's `.model`.
+#pragma once
+
+#include <memory>
+#include <string_view>
+
+#include "weft/tokenizer.h"
+
+namespace weft::tokenizer {
+
+/// @throws Error{kCorrupt, kUnsupported, kTooLarge}
+std::unique_ptr<const Tokenizer> parse_sentencepiece(std::string_view bytes, std::string_view name,
+                                                     const TokenizerLimits& limits);
+
+}  // namespace weft::tokenizer
