@@ -92,7 +92,7 @@ AddedTokens::AddedTokens(std::vector<AddedToken> tokens, const Normalizer& norma
   std::vector<std::uint32_t> order;
   for (std::uint32_t i = 0; i < tokens_.size(); ++i) {
     const AddedToken& token = tokens_[i];
-    forms_.push_back(token.normalized ? normalizer.apply(token.content).text : token.content);
+    forms_.push_back(token.normalized ? normalizer.apply(token.content) : token.content);
     if (!forms_.back().empty()) order.push_back(i);
   }
   std::sort(order.begin(), order.end(), [&](auto a, auto b) { return forms_[a] < forms_[b]; });

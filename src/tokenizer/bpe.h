@@ -1,108 +1,133 @@
-// Byte-level byte-pair encoding: a word's bytes become ids by merging neighbours, lowest rank first.
+// Byte-pair encoding: a word's bytes or characters become ids by merging neighbours, lowest rank first.
+//
+// Most words are met again and again: a small cache knows them. For the others, merging is not what is done. Let a token be
+// *sound* if its own bytes merge to it. Tokens t1 ... tn are what merging a word ends with if and only if they spell the word,
+// each is sound, and merging t1 t2, t2 t3, ... pair by pair changes nothing: what happens inside of two neighbours depends on
+// nothing else as long as no merge crosses their border. So the longest sound token is tried at each place, then shorter ones,
+// then the place before; each place is given up at most once, which makes the cost linear in the word's length.
 #pragma once
 
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <limits>
 #include <memory>
-#include <string>
+#include <span>
 #include <string_view>
 #include <vector>
 
+#include "bpe_alphabet.h"
+#include "model.h"
 #include "piece_table.h"
+#include "piece_trie.h"
+#include "utf8.h"
 #include "weft/token.h"
 
 namespace weft::tokenizer {
 
-class Bpe {
+class Bpe : public Model {
  public:
   struct Merge {
     Token left, right, result;
   };
-  struct Options {
-    Token unknown = -1;         ///< For a byte that the vocabulary lacks; -1 leaves such bytes out.
-    bool fuse_unknown = false;  ///< One `unknown` for neighbouring unknown bytes.
-    bool whole_words = false;   ///< A word that is a piece is that piece, whatever its merges (`ignore_merges`).
-  };
-  /// The id of each byte where it stands: [first in the word][last in the word][byte]; -1 for none.
-  using ByteIds = std::array<std::array<std::array<Token, 256>, 2>, 2>;
 
-  /// @param merges  By ascending rank. The last of several for one pair counts.
-  /// @param words   The bytes of each id; findable are those that a word may become as a whole.
-  Bpe(const std::vector<Merge>& merges, const ByteIds& byte_ids, PieceTable words, bool affixes, Options options);
+  /// @param merges       By ascending rank. The last of several for one pair counts.
+  /// @param words        Each id's piece as words have it; findable are those that a word may become as a whole.
+  /// @param whole_words  A word that is a piece is that piece, whatever its merges (`ignore_merges`).
+  Bpe(const std::vector<Merge>& merges, BpeAlphabet alphabet, PieceTable words, bool whole_words);
+  ~Bpe() override;
+  Bpe(const Bpe&) = delete;
+  Bpe& operator=(const Bpe&) = delete;
 
-  /// Encodes the words of one text, and remembers those that it has met.
-  class Encoder {
+  [[nodiscard]] std::unique_ptr<Model::Encoder> start(std::size_t text_bytes) const override {
+    return std::make_unique<Encoder>(*this, text_bytes);
+  }
+
+  class Cache;
+
+  /// Remembers the words that it has met.
+  class Encoder : public Model::Encoder {
    public:
-    /// @param text_bytes  About how much will come: words of a short text aren't remembered.
-    /// @param out         Gets the ids.
-    Encoder(const Bpe& bpe, std::size_t text_bytes, std::vector<Token>& out);
-    /// Appends the ids of one word, which isn't empty. Costs O(n log n) for n bytes.
-    void encode(std::string_view word);
+    /// @param text_bytes  About how much will come.
+    Encoder(const Bpe& bpe, std::size_t text_bytes);
+    ~Encoder() override;
+    Encoder(const Encoder&) = delete;
+    Encoder& operator=(const Encoder&) = delete;
+    /// Costs O(n) for n bytes where words are matched, else O(n log n).
+    void encode(std::string_view text, std::span<const Range> words, std::vector<Token>& ids) override;
+    void encode_word(std::string_view word, std::vector<Token>& ids, std::vector<Range>& places) override;
 
    private:
-    // A short word of few ids. A new one takes the place of an old one.
-    struct Known {
-      static constexpr std::size_t kMost = 3;
-      ShortKey key;
-      std::array<Token, kMost> ids{};
-      std::uint8_t bytes = 0, count = 0;  // bytes is 0: free
-    };
-
     const Bpe& bpe_;
-    std::vector<Token>& out_;
-    std::vector<Known> known_;
-    std::vector<Token> symbols_;
+    std::unique_ptr<Cache> cache_;
   };
 
  private:
+  static constexpr std::uint32_t kNoRank = std::numeric_limits<std::uint32_t>::max();
+
+  // Ranks by pairs of ids, eight bytes each: the pair in the upper bits, the rank in the lower ones.
   class PairTable {
    public:
-    explicit PairTable(const std::vector<Merge>& merges);
-    struct Entry {
-      std::uint64_t pair;
-      std::uint32_t rank;
-      Token result;
-    };
-    /// The merge of two neighbours, or nullptr.
-    [[nodiscard]] const Entry* find(Token left, Token right) const {
+    PairTable(const std::vector<Merge>& merges, std::size_t ids);
+    /// The rank of the merge of two neighbours, or kNoRank.
+    [[nodiscard]] std::uint32_t find(Token left, Token right) const {
       const std::uint64_t pair = key(left, right);
       for (std::size_t at = place(pair);; at = (at + 1) & mask_) {
-        const Entry& entry = entries_[at];
-        if (entry.pair == pair) return &entry;
-        if (entry.pair == kFree) return nullptr;
+        const std::uint64_t slot = slots_[at];
+        if (slot >> rank_bits_ == pair) return static_cast<std::uint32_t>(slot & ((std::uint64_t{1} << rank_bits_) - 1));
+        if (slot == kFree) return kNoRank;
       }
     }
 
    private:
     static constexpr std::uint64_t kFree = ~std::uint64_t{0};
-    static std::uint64_t key(Token left, Token right) {
-      return static_cast<std::uint64_t>(static_cast<std::uint32_t>(left)) << 32 | static_cast<std::uint32_t>(right);
+    [[nodiscard]] std::uint64_t key(Token left, Token right) const {
+      return static_cast<std::uint64_t>(static_cast<std::uint32_t>(left)) << id_bits_ |
+             static_cast<std::uint32_t>(right);
     }
     [[nodiscard]] std::size_t place(std::uint64_t pair) const {
-      const std::uint64_t mixed = pair * 0x9E3779B97F4A7C15;
-      return static_cast<std::size_t>(mixed ^ mixed >> 32) & mask_;
+      return static_cast<std::size_t>(pair * 0x9E3779B97F4A7C15 >> shift_);
     }
-    std::vector<Entry> entries_;
+    int id_bits_, rank_bits_, shift_;
     std::size_t mask_;
+    std::vector<std::uint64_t> slots_;
   };
 
-  /// The id of a word that is one piece, or -1. @param hash  hash_of(word)
-  [[nodiscard]] Token find_whole(std::string_view word, std::uint64_t hash) const;
-  void start(std::string_view word, std::vector<Token>& symbols) const;
+  // How a sound token comes to be: `made` is one more than the rank of its last merge, higher than its halves'; 0 for a byte,
+  // and kOutOfOrder where the ranks don't ascend.
+  static constexpr std::uint32_t kOutOfOrder = kNoRank;
+  struct Origin {
+    Token left = -1, right = -1;
+    std::uint32_t made = 0;
+    std::uint32_t length = 0;  // bytes; 0: the token isn't sound
+  };
+
+  void find_origins(const std::vector<Merge>& merges);
+  [[nodiscard]] bool stay_apart(Token left, Token right, std::uint32_t limit) const;
+  [[nodiscard]] bool stay_apart(Token left, Token right, std::string_view text) const;
+  Token* encode_word(std::string_view word, Token* out) const;
+  Token* encode_by_match(std::string_view word, Token* out) const;
+  [[nodiscard]] Token find_whole(std::string_view word) const;
+  [[nodiscard]] bool is_its_own_merge(Token id) const;
   void merge_short(std::vector<Token>& symbols) const;
-  void merge_long(std::vector<Token>& symbols) const;
+  /// @param lengths  If given: how much of the word each symbol stands for, before and after.
+  void merge_long(std::vector<Token>& symbols, std::vector<std::uint32_t>* lengths = nullptr) const;
   void merge_word(std::string_view word, std::vector<Token>& symbols) const;
-  bool is_its_own_merge(Token id) const;
 
   PairTable pairs_;
-  ByteIds byte_ids_;
-  PieceTable words_;
-  bool affixes_;  // byte_ids_ differ by place, so that a word's bytes don't name its piece
-  Options options_;
+  std::vector<Token> results_;  // of the merges, by rank
+  BpeAlphabet alphabet_;
+  bool whole_words_;
+  bool by_match_ = false;  // words are encoded by matching sound tokens, as above; else by merging
+  std::vector<Origin> origins_;
+  PieceTrie sound_;
+  PieceTable words_;  // by_match_: only those that whole_words finds and matching doesn't
   // Whether a piece's own bytes merge to it: 0 not yet known, 1 yes, 2 no. Found out when first asked for; any
   // thread finds the same.
   std::unique_ptr<std::atomic<std::uint8_t>[]> own_merge_;
+  // Caches that wait for the next text: one exchange takes or leaves one, no thread waits for another.
+  static constexpr std::size_t kSpares = 4;
+  std::unique_ptr<std::array<std::atomic<Cache*>, kSpares>> spares_;
 };
 
 }  // namespace weft::tokenizer

@@ -1,16 +1,19 @@
 #!/usr/bin/env python3
 """Writes unicode_tables.inc: what characters are to Hugging Face's tokenizers 0.23.3.
 
-    pip install tokenizers==0.23.3 unicodedata2==16.0.0
+    pip install tokenizers==0.23.3 unicodedata2==16.0.0 regex==2026.11.19
     python make_unicode_tables.py > unicode_tables.inc
 
 The library behind `tokenizer.json` uses several crates, each of its own Unicode version: its regular expressions
 (Oniguruma) know Unicode 16, its digits and lower case 17, its normal forms about 12, its punctuation about 8. Ids are equal
-only if the tables are, so this script asks the library itself about every code point, and Unicode 16 for the rest.
+only if the tables are, so this script asks the library itself about every code point, and Unicode 16 for the rest. What
+breaks grapheme clusters comes from the module regex, and what joins a cluster from the library: it knows Unicode 16.
 """
 
+import struct
 import sys
 
+import regex
 import unicodedata2 as unicode16
 from tokenizers import Regex, normalizers, pre_tokenizers
 
@@ -107,6 +110,101 @@ def compositions():
     return pairs
 
 
+def emptied_by(normalizer, candidates):
+    return {c for c in candidates if normalizer.normalize_str(chr(c)) == ""}
+
+
+def bert(**options):
+    off = {"clean_text": False, "handle_chinese_chars": False, "strip_accents": False, "lowercase": False}
+    return normalizers.BertNormalizer(**off | options)
+
+
+def compatibility_decompositions():
+    """Where NFKD is not NFD."""
+    nfd, nfkd = normalizers.NFD(), normalizers.NFKD()
+    found = {}
+    for c in CODE_POINTS:
+        text = nfkd.normalize_str(chr(c))
+        if text != nfd.normalize_str(chr(c)):
+            found[c] = [ord(d) for d in text]
+    return found
+
+
+def split_scripts():
+    """The pre-tokenizer UnicodeScripts keeps characters of one number together; 0 goes with all."""
+    scripts = pre_tokenizers.UnicodeScripts()
+
+    def together(a, b):
+        return len(scripts.pre_tokenize_str(chr(a) + chr(b))) == 1
+
+    runs = []
+    for start in range(0, len(CODE_POINTS), 4096):
+        block = CODE_POINTS[start : start + 4096]
+        text = "".join(map(chr, block))
+        starts = [0, *(span[0] for _, span in scripts.pre_tokenize_str(text))]
+        for begin, end in zip(starts, [*starts[1:], len(block)], strict=True):
+            if begin < end:
+                runs.append(block[begin:end])
+    known, numbers = [], {}
+    latin, han = ord("a"), ord("字")
+    for run in runs:
+        # A run may start or end with characters that go with all.
+        for c in run:
+            if together(latin, c) and together(han, c):
+                number = 0
+            elif number := next((i + 1 for i, other in enumerate(known) if together(other, c)), 0):
+                known.insert(0, known.pop(number - 1))
+            else:
+                known.insert(0, c)
+            numbers[c] = 0 if together(latin, c) and together(han, c) else known[0]
+    order = {c: i + 1 for i, c in enumerate(sorted(known))}
+    return {c: order[representative] for c, representative in numbers.items() if representative}
+
+
+_BREAKS = ["CR", "LF", "Control", "Extend", "ZWJ", "Regional_Indicator", "Prepend", "SpacingMark", "L", "V", "T", "LV", "LVT"]
+BREAKS = ["", *_BREAKS, "Pictographic", "Consonant", "Linker", "ExtendOnly"]
+
+
+def grapheme_breaks():
+    """Grapheme_Cluster_Break, Extended_Pictographic and Indic_Conjunct_Break in one, by the place in BREAKS."""
+
+    def having(name):
+        pattern = regex.compile(rf"\p{{{name}}}")
+        return {c for c in CODE_POINTS if pattern.match(chr(c))}
+
+    found = {}
+    for name in _BREAKS:
+        for c in having(f"GCB={name}"):
+            found[c] = BREAKS.index(name)
+    extends = having("InCB=Extend")
+    for c in having("Extended_Pictographic"):
+        found.setdefault(c, BREAKS.index("Pictographic"))
+    for c in having("InCB=Consonant"):
+        found.setdefault(c, BREAKS.index("Consonant"))
+    for c in having("InCB=Linker"):
+        found[c] = BREAKS.index("Linker")
+    for c, value in found.items():
+        if value == BREAKS.index("Extend") and c not in extends:
+            found[c] = BREAKS.index("ExtendOnly")
+
+    # A map with the one rule "a becomes X" makes "X" of all of a cluster of at most five bytes that starts with "a".
+    units = [0] * 0x300
+    units[0] = 0x100 << 10
+    units[0x161] = 0x361 << 10 | 1 << 8 | ord("a")
+    units[0x200] = 1 << 31
+    rules = struct.pack(f"<I{len(units)}I", 4 * len(units), *units) + b"X\0"
+    precompiled = normalizers.Precompiled(rules)
+    joins = {BREAKS.index(name) for name in ("Extend", "ZWJ", "SpacingMark", "Linker", "ExtendOnly")}
+    for c in CODE_POINTS:
+        joined = precompiled.normalize_str("a" + chr(c)) == "X"
+        if joined != (found.get(c, 0) in joins):
+            if joined:
+                found[c] = BREAKS.index("Extend")
+            else:
+                found.pop(c)
+    return found
+
+
 def two_stage(name, values, comment):
     """One byte for each code point, as equal blocks of 128 stored once."""
     blocks, index = {}, []
@@ -158,6 +256,23 @@ def main():
             flags[c] = flags.get(c, 0) | 1 << bit
     two_stage("Flags", flags, "Bits in the order of enum Flag.")
 
+    no_marks, clean = bert(strip_accents=True), bert(clean_text=True)
+    nfd, compatible = normalizers.NFD(), compatibility_decompositions()
+    traits = {}
+    for bit, members in enumerate(
+        (
+            emptied_by(normalizers.StripAccents(), CODE_POINTS),
+            emptied_by(no_marks, [c for c in CODE_POINTS if nfd.normalize_str(chr(c)) == chr(c)]),
+            emptied_by(clean, CODE_POINTS),
+            set(compatible),
+        )
+    ):
+        for c in members:
+            traits[c] = traits.get(c, 0) | 1 << bit
+    two_stage("Traits", traits, "Bits in the order of enum Trait.")
+    two_stage("Break", grapheme_breaks(), "In the order of enum class GraphemeBreak.")
+    two_stage("SplitScript", split_scripts(), "What UnicodeScripts keeps together; 0 goes with all.")
+
     scripts = {}
     for number, script in enumerate(SCRIPTS):
         for c in matching(rf"\p{{{script}}}"):
@@ -187,6 +302,13 @@ def main():
     print("// Full canonical decompositions, Hangul left out: code point, place in kDecompositionPool, length.")
     numbers("constexpr Decomposition kDecompositions[]", table)
     numbers("constexpr char32_t kDecompositionPool[]", pool)
+    pool, table = [], []
+    for c, text in sorted(compatible.items()):
+        table.append(f"{{{c},{len(pool)},{len(text)}}}")
+        pool += text
+    print("// Full compatibility decompositions where they are not the canonical ones, likewise.")
+    numbers("constexpr Decomposition kCompatDecompositions[]", table)
+    numbers("constexpr char32_t kCompatDecompositionPool[]", pool)
     print("// Canonical compositions, Hangul left out: first, second, composed.")
     numbers("constexpr Composition kCompositions[]", [f"{{{a},{b},{c}}}" for (a, b), c in sorted(composed.items())])
 

@@ -56,6 +56,7 @@ class PieceTable {
   /// Makes room for ids below `size`; new ones have no piece.
   void resize(std::size_t size) { spans_.resize(size); }
   [[nodiscard]] std::size_t size() const { return spans_.size(); }
+  [[nodiscard]] bool empty() const { return spans_.empty(); }
 
   /// Gives `id` a piece instead of what it had. Doesn't make the piece findable.
   void set(Token id, std::string_view piece) {

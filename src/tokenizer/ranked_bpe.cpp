@@ -6,6 +6,8 @@
 #include <optional>
 #include <utility>
 
+#include "bpe_alphabet.h"
+#include "byte_level.h"
 #include "piece_table.h"
 #include "piece_trie.h"
 
@@ -53,7 +55,7 @@ class Splitter {
 
 }  // namespace
 
-Bpe make_ranked_bpe(const std::vector<RankedToken>& tokens) {
+std::unique_ptr<const Bpe> make_ranked_bpe(const std::vector<RankedToken>& tokens) {
   std::vector<PieceTrie::Entry> entries;
   std::size_t work = 0;
   Token largest = 0;
@@ -69,7 +71,8 @@ Bpe make_ranked_bpe(const std::vector<RankedToken>& tokens) {
   if (tokens.size() >= PieceTrie::kValues) throw RankedBpeError{"has too many tokens", true};
   const PieceTrie ranks(std::move(entries));
 
-  Bpe::ByteIds byte_ids;
+  PieceTable letters;  // bytes, as the byte-level alphabet spells them
+  letters.resize(static_cast<std::size_t>(largest) + 1);
   std::bitset<256> found;
   PieceTable words;
   words.resize(static_cast<std::size_t>(largest) + 1);
@@ -81,11 +84,9 @@ Bpe make_ranked_bpe(const std::vector<RankedToken>& tokens) {
     words.set(token.id, token.bytes);
     words.index(token.id);
     if (token.bytes.size() == 1) {
-      const auto byte = static_cast<unsigned char>(token.bytes[0]);
-      found.set(byte);
-      for (auto& first : byte_ids) {
-        for (auto& last : first) last[byte] = token.id;
-      }
+      found.set(static_cast<unsigned char>(token.bytes[0]));
+      letters.set(token.id, to_byte_level(token.bytes));
+      letters.index(token.id);
     } else if (const auto cut = splitter.cut(token.bytes)) {
       const std::string_view bytes = token.bytes;
       const std::uint32_t left = ranks.find(bytes.substr(0, *cut)), right = ranks.find(bytes.substr(*cut));
@@ -98,9 +99,7 @@ Bpe make_ranked_bpe(const std::vector<RankedToken>& tokens) {
     throw RankedBpeError{"lacks the byte " + std::to_string(missing) + " (and has " + std::to_string(found.count()) +
                          " of 256)"};
   }
-  Bpe::Options options;
-  options.whole_words = true;
-  return Bpe(merges, byte_ids, std::move(words), /*affixes=*/false, options);
+  return std::make_unique<Bpe>(merges, BpeAlphabet::of_bytes(letters, {}), std::move(words), /*whole_words=*/true);
 }
 
 }  // namespace weft::tokenizer

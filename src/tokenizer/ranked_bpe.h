@@ -5,6 +5,7 @@
 // always made of the same two, and merging its own bytes shows of which.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -27,6 +28,6 @@ struct RankedBpeError {
 
 /// @param tokens  By ascending rank, no two alike.
 /// @throws RankedBpeError
-[[nodiscard]] Bpe make_ranked_bpe(const std::vector<RankedToken>& tokens);
+[[nodiscard]] std::unique_ptr<const Bpe> make_ranked_bpe(const std::vector<RankedToken>& tokens);
 
 }  // namespace weft::tokenizer

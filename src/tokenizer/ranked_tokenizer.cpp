@@ -1,21 +1,20 @@
 #include "ranked_tokenizer.h"
 
 #include <algorithm>
-#include <optional>
+#include <limits>
 #include <utility>
 
+#include "byte_level.h"
 #include "json.h"
 #include "regex.h"
 #include "split_patterns.h"
-#include "stretch_tokenizer.h"
+#include "staged_tokenizer.h"
 #include "weft/error.h"
 
 namespace weft::tokenizer {
 namespace {
 
-constexpr std::size_t kChunk = 4096;  // words
-
-Bpe make_bpe(const RankedVocabulary& vocabulary) {
+std::unique_ptr<const Model> make_model(const RankedVocabulary& vocabulary) {
   try {
     return make_ranked_bpe(vocabulary.tokens);
   } catch (const RankedBpeError& error) {
@@ -24,86 +23,65 @@ Bpe make_bpe(const RankedVocabulary& vocabulary) {
   }
 }
 
-class RankedTokenizer : public StretchTokenizer {
- public:
-  RankedTokenizer(RankedVocabulary vocabulary, const TokenizerLimits& limits)
-      : StretchTokenizer(vocabulary_of(vocabulary), limits), bpe_(make_bpe(vocabulary)) {
-    known_ = find_known_pattern(vocabulary.pattern);
-    if (known_) return;
-    try {
-      regex_.emplace(vocabulary.pattern);
-    } catch (const RegexError& error) {
-      throw Error(error.unsupported ? ErrorCode::kUnsupported : ErrorCode::kInvalidArgument,
-                  "the pattern " + quoted(vocabulary.pattern) + " is wrong at byte " + std::to_string(error.place) +
-                      ": " + error.message,
-                  vocabulary.name, "give another pattern, or report the model");
-    }
+PreTokenizer make_pre_tokenizer(const RankedVocabulary& vocabulary) {
+  PreTokenizer result;
+  if (const auto known = find_known_pattern(vocabulary.pattern)) {
+    result.add_split(*known, SplitBehavior::kIsolated, /*invert=*/false);
+    return result;
   }
-
- private:
-  static Vocabulary vocabulary_of(const RankedVocabulary& from) {
-    Token largest = -1;
-    for (const RankedToken& token : from.tokens) largest = std::max(largest, token.id);
-    for (const AddedToken& token : from.control) largest = std::max(largest, token.id);
-    Vocabulary vocabulary;
-    vocabulary.pieces.resize(static_cast<std::size_t>(largest) + 1);
-    vocabulary.pieces.reserve(from.tokens.size() + from.control.size());
-    vocabulary.special.resize(vocabulary.pieces.size());
-    const auto add = [&](Token id, std::string_view piece) {
-      if (vocabulary.pieces.has(id)) {
-        throw Error(ErrorCode::kCorrupt, "id " + std::to_string(id) + " is that of " + quoted(piece) + " and of " +
-                                             quoted(vocabulary.pieces[id]),
-                    from.name, "fetch the file again");
-      }
-      vocabulary.pieces.set(id, piece);
-      return vocabulary.pieces.index(id);
-    };
-    for (const AddedToken& token : from.control) {
-      if (!add(token.id, token.content)) {
-        throw Error(ErrorCode::kCorrupt, "the control token " + quoted(token.content) + " is there twice", from.name,
-                    "fetch the file again");
-      }
-      vocabulary.special[static_cast<std::size_t>(token.id)] = true;
-    }
-    for (const RankedToken& token : from.tokens) add(token.id, token.bytes);
-    vocabulary.added = AddedTokens(from.control, Normalizer(std::nullopt));
-    return vocabulary;
+  try {
+    result.add_split(Regex(vocabulary.pattern), SplitBehavior::kRemoved, /*invert=*/true);
+  } catch (const RegexError& error) {
+    throw Error(error.unsupported ? ErrorCode::kUnsupported : ErrorCode::kInvalidArgument,
+                "the pattern " + tokenizer::quoted(vocabulary.pattern) + " is wrong at byte " + std::to_string(error.place) + ": " +
+                    error.message,
+                vocabulary.name, "give another pattern, or report the model");
   }
+  return result;
+}
 
-  void encode_stretch(std::string_view text, std::vector<Token>& out) const override {
-    Bpe::Encoder encoder(bpe_, text.size(), out);
-    std::vector<Range> words;
-    if (!known_) {
-      words = regex_->find_all(text);
-      for (const Range& word : words) {
-        if (word.size() != 0) encoder.encode(text.substr(word.begin, word.size()));
-      }
-      return;
+PieceTable make_pieces(const RankedVocabulary& vocabulary) {
+  Token largest = -1;
+  for (const RankedToken& token : vocabulary.tokens) largest = std::max(largest, token.id);
+  for (const AddedToken& token : vocabulary.control) largest = std::max(largest, token.id);
+  PieceTable pieces;
+  pieces.resize(static_cast<std::size_t>(largest) + 1);
+  pieces.reserve(vocabulary.tokens.size() + vocabulary.control.size());
+  const auto add = [&](Token id, std::string_view piece) {
+    if (pieces.has(id)) {
+      throw Error(ErrorCode::kCorrupt,
+                  "id " + std::to_string(id) + " is that of " + tokenizer::quoted(pieces[id]) + " and of " + tokenizer::quoted(piece),
+                  vocabulary.name, "fetch the file again, or name another encoding");
     }
-    for (std::size_t done = 0; done < text.size();) {
-      words.clear();
-      done = scan(*known_, text, {done, text.size()}, words, kChunk);
-      for (const Range& word : words) encoder.encode(text.substr(word.begin, word.size()));
-    }
+    pieces.set(id, piece);
+    return pieces.index(id);
+  };
+  for (const AddedToken& token : vocabulary.control) {
+    if (add(token.id, token.content)) continue;
+    throw Error(ErrorCode::kCorrupt, "the control token " + tokenizer::quoted(token.content) + " is there twice", vocabulary.name,
+                "fetch the file again");
   }
-
-  [[nodiscard]] std::string decode_tokens(std::span<const Token> tokens, Specials specials) const override {
-    std::string text;
-    for (const Token token : tokens) {
-      if (specials == Specials::kAsTokens || !special(token)) text += piece_of(token);
-    }
-    return text;
-  }
-
-  Bpe bpe_;
-  std::optional<KnownPattern> known_;
-  std::optional<Regex> regex_;
-};
+  for (const RankedToken& token : vocabulary.tokens) add(token.id, to_byte_level(token.bytes));
+  return pieces;
+}
 
 }  // namespace
 
 std::unique_ptr<const Tokenizer> make_ranked_tokenizer(RankedVocabulary vocabulary, const TokenizerLimits& limits) {
-  return std::make_unique<RankedTokenizer>(std::move(vocabulary), limits);
+  Stages stages;
+  stages.pieces = make_pieces(vocabulary);
+  stages.model = make_model(vocabulary);
+  stages.pre_tokenizer = make_pre_tokenizer(vocabulary);
+  stages.pre_tokenizer.keep_bytes();
+  stages.decoder.add_byte_level();
+  stages.added = AddedTokens(std::move(vocabulary.control), Normalizer());
+  if (vocabulary.composes) {
+    std::vector<std::unique_ptr<NormalizerStep>> steps;
+    steps.push_back(make_normal_form(NormalForm::kNfc));
+    stages.normalizer = Normalizer(std::move(steps));
+  }
+  stages.text_bytes = std::min<std::size_t>(limits.text_bytes, std::numeric_limits<std::int32_t>::max());
+  return make_tokenizer(std::move(stages));
 }
 
 }  // namespace weft::tokenizer

@@ -2,10 +2,12 @@
 #pragma once
 
 #include <array>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "normalizer.h"
 #include "piece_trie.h"
 #include "sentencepiece_model.h"
 
@@ -17,8 +19,9 @@ class SentencePieceNormalizer {
   SentencePieceNormalizer(SentencePieceRules rules, bool treat_whitespace_as_suffix,
                           const std::vector<std::string_view>& user_defined);
 
-  /// @param text  Well-formed.
-  [[nodiscard]] std::string apply(std::string_view text) const;
+  /// @param text     Well-formed.
+  /// @param origins  If given: for each byte of the result, and for its end, where in `text` it comes from.
+  [[nodiscard]] std::string apply(std::string_view text, std::vector<std::size_t>* origins = nullptr) const;
 
  private:
   struct Prefix {
@@ -33,5 +36,8 @@ class SentencePieceNormalizer {
   PieceTrie user_defined_;
   std::array<bool, 256> may_change_{};  // bytes where a blank, a rule or a user-defined piece may start
 };
+
+/// The same as a step of a normalizer. Offsets are SentencePiece's: what it drops belongs to what stands before.
+[[nodiscard]] std::unique_ptr<NormalizerStep> make_sentencepiece_step(SentencePieceNormalizer normalizer);
 
 }  // namespace weft::tokenizer

@@ -245,6 +245,11 @@ std::size_t scan(KnownPattern pattern, std::string_view text, Range range, std::
   return range.end;
 }
 
+std::optional<std::string_view> read_literal(const JsonValue& json) {
+  const auto literal = json.find("String");
+  return literal && !literal->string().empty() ? std::optional(literal->string()) : std::nullopt;
+}
+
 Regex read_pattern(const JsonValue& json) {
   const auto literal = json.find("String");
   const JsonValue value = literal ? *literal : json.at("Regex");

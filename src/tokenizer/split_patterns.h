@@ -27,6 +27,9 @@ std::optional<KnownPattern> find_known_pattern(std::string_view regex);
 std::size_t scan(KnownPattern pattern, std::string_view text, Range range, std::vector<Range>& words,
                  std::size_t most = ~std::size_t{0});
 
+/// The text of {"String": ...} if it isn't empty: what can be searched for without an engine.
+std::optional<std::string_view> read_literal(const JsonValue& json);
+
 /// Reads {"String": ...} or {"Regex": ...}, as the components Split and Replace have it.
 /// @throws Error{kCorrupt, kUnsupported}
 Regex read_pattern(const JsonValue& json);

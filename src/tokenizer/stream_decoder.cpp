@@ -1,3 +1,4 @@
+// The stream of a Tokenizer that has none of its own.
 #include <algorithm>
 #include <utility>
 
@@ -27,12 +28,20 @@ bool splits_character(std::string_view text, std::size_t pos) {
   return pos < text.size() && (static_cast<unsigned char>(text[pos]) & 0xC0) == 0x80;
 }
 
-}  // namespace
+class WindowStream : public Tokenizer::Stream {
+ public:
+  WindowStream(const Tokenizer& tokenizer, Specials specials) : tokenizer_(&tokenizer), specials_(specials) {}
+  [[nodiscard]] std::string push(Token token) override;
+  [[nodiscard]] std::string finish() override;
 
-StreamDecoder::StreamDecoder(const Tokenizer& tokenizer, Specials specials)
-    : tokenizer_(&tokenizer), specials_(specials) {}
+ private:
+  const Tokenizer* tokenizer_;
+  Specials specials_;
+  std::vector<Token> window_;  // the tokens whose text may still change with the next one
+  std::size_t emitted_ = 0;    // bytes of decode(window_) already returned
+};
 
-std::string StreamDecoder::push(Token token) {
+std::string WindowStream::push(Token token) {
   // What has no text now has none later, and would only make the window long.
   if (specials_ == Specials::kAsText && tokenizer_->is_special(token)) return {};
   if (tokenizer_->piece(token).empty()) return {};
@@ -65,12 +74,18 @@ std::string StreamDecoder::push(Token token) {
   return fresh;
 }
 
-std::string StreamDecoder::finish() {
+std::string WindowStream::finish() {
   const std::string text = tokenizer_->decode(window_, specials_);
   std::string rest = emitted_ < text.size() ? text.substr(emitted_) : std::string();
   window_.clear();
   emitted_ = 0;
   return rest;
+}
+
+}  // namespace
+
+std::unique_ptr<Tokenizer::Stream> Tokenizer::stream(Specials specials) const {
+  return std::make_unique<WindowStream>(*this, specials);
 }
 
 }  // namespace weft

@@ -50,11 +50,6 @@ std::string read_file(const std::filesystem::path& path, const TokenizerLimits& 
 
 }  // namespace
 
-std::vector<Token> Tokenizer::encode(std::string_view text, Specials specials) const {
-  const TextPart part{std::string(text), specials};
-  return encode(std::span<const TextPart>(&part, 1));
-}
-
 std::unique_ptr<const Tokenizer> parse_tokenizer(std::string_view bytes, std::string_view name,
                                                  const TokenizerLimits& limits) {
   check_size(bytes.size(), std::string(name), limits);

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <iterator>
 
+#include "utf8.h"
+
 namespace weft::tokenizer {
 namespace {
 
@@ -24,6 +26,13 @@ constexpr char32_t kLast = 0x10FFFF;
 template <std::size_t N, std::size_t M>
 std::uint8_t look_up(const std::uint16_t (&index)[N], const std::uint8_t (&blocks)[M], char32_t c) {
   return c > kLast ? 0 : blocks[static_cast<std::size_t>(index[c >> 7]) * 128 + (c & 127)];
+}
+
+template <std::size_t N>
+const Decomposition* find(const Decomposition (&table)[N], char32_t c) {
+  const auto* found = std::lower_bound(std::begin(table), std::end(table), c,
+                                       [](const Decomposition& d, char32_t wanted) { return d.code_point < wanted; });
+  return found == std::end(table) || found->code_point != c ? nullptr : found;
 }
 
 constexpr std::uint8_t kUnsafeStarter = 255;
@@ -53,6 +62,8 @@ Category category(char32_t c) noexcept { return static_cast<Category>(look_up(kC
 
 std::uint8_t flags(char32_t c) noexcept { return look_up(kFlagsIndex, kFlagsBlocks, c); }
 
+std::uint8_t traits(char32_t c) noexcept { return look_up(kTraitsIndex, kTraitsBlocks, c); }
+
 bool is_space(char32_t c) noexcept {
   if (c < 0x80) return c == ' ' || (c >= '\t' && c <= '\r');
   return c == 0x85 || c == 0xA0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 ||
@@ -68,6 +79,60 @@ std::optional<std::uint8_t> find_script(std::string_view name) {
 
 std::uint8_t script(char32_t c) noexcept { return look_up(kScriptIndex, kScriptBlocks, c); }
 
+std::uint8_t split_script(char32_t c) noexcept { return look_up(kSplitScriptIndex, kSplitScriptBlocks, c); }
+
+GraphemeBreak grapheme_break(char32_t c) noexcept {
+  return static_cast<GraphemeBreak>(look_up(kBreakIndex, kBreakBlocks, c));
+}
+
+std::size_t grapheme_end(std::string_view text, std::size_t pos) noexcept {
+  using enum GraphemeBreak;
+  const CodePoint first = decode_at(text, pos);
+  pos += first.length;
+  GraphemeBreak before = grapheme_break(first.value);
+  bool pictograph = before == kPictographic;  // one, and Extends behind it: GB11
+  bool consonant = before == kConsonant, linked = false;  // one, and Extends and Linkers behind it: GB9c
+  bool regional = before == kRegional;  // an odd one: GB12
+  while (pos < text.size()) {
+    const CodePoint c = decode_at(text, pos);
+    const GraphemeBreak here = grapheme_break(c.value);
+    const bool extends = here == kExtend || here == kLinker || here == kExtendOnly;
+    bool joins = false;
+    if (before == kCr) {
+      joins = here == kLf;
+    } else if (before == kLf || before == kControl || here == kCr || here == kLf || here == kControl) {
+      joins = false;
+    } else if (extends || here == kZwj || here == kSpacingMark || before == kPrepend) {
+      joins = true;
+    } else if (before == kL) {
+      joins = here == kL || here == kV || here == kLv || here == kLvt;
+    } else if (before == kLv || before == kV) {
+      joins = here == kV || here == kT;
+    } else if (before == kLvt || before == kT) {
+      joins = here == kT;
+    } else if (here == kConsonant) {
+      joins = consonant && linked;
+    } else if (here == kPictographic) {
+      joins = before == kZwj && pictograph;
+    } else if (here == kRegional) {
+      joins = before == kRegional && regional;
+    }
+    if (!joins) return pos;
+    if (here == kRegional) regional = !regional;
+    if (here == kConsonant) {
+      consonant = true, linked = false;
+    } else if (here == kLinker) {
+      linked = consonant;
+    } else if (here != kExtend && here != kZwj) {
+      consonant = linked = false;
+    }
+    if (!extends && here != kZwj) pictograph = here == kPictographic;
+    before = here;
+    pos += c.length;
+  }
+  return pos;
+}
+
 std::uint8_t combining_class(char32_t c) noexcept {
   const std::uint8_t value = look_up(kNormalIndex, kNormalBlocks, c);
   return value == kUnsafeStarter ? 0 : value;
@@ -82,10 +147,14 @@ std::u32string decompose(char32_t c) {
     if (s % kHangulTs != 0) out += kHangulT + s % kHangulTs;
     return out;
   }
-  const auto* found = std::lower_bound(std::begin(kDecompositions), std::end(kDecompositions), c,
-                                       [](const Decomposition& d, char32_t wanted) { return d.code_point < wanted; });
-  if (found == std::end(kDecompositions) || found->code_point != c) return {};
-  return {kDecompositionPool + found->place, found->length};
+  const Decomposition* found = find(kDecompositions, c);
+  return found == nullptr ? std::u32string() : std::u32string(kDecompositionPool + found->place, found->length);
+}
+
+std::u32string decompose_compatible(char32_t c) {
+  if ((traits(c) & kCompat) == 0) return decompose(c);
+  const Decomposition* found = find(kCompatDecompositions, c);
+  return found == nullptr ? std::u32string() : std::u32string(kCompatDecompositionPool + found->place, found->length);
 }
 
 char32_t compose(char32_t first, char32_t second) noexcept {

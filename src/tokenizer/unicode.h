@@ -40,24 +40,66 @@ enum Flag : std::uint8_t {
   kPosixPunct = 1 << 7,  ///< [[:punct:]] of a split pattern.
 };
 
+enum Trait : std::uint8_t {
+  kAccent = 1 << 0,      ///< The normalizer StripAccents takes it out.
+  kNonspacing = 1 << 1,  ///< BertNormalizer takes it for an accent, once decomposed.
+  kControl = 1 << 2,     ///< BertNormalizer cleans it away.
+  kCompat = 1 << 3,      ///< Its compatibility decomposition is not the canonical one.
+};
+
+/// Where grapheme clusters may break (Unicode Standard Annex 29): Grapheme_Cluster_Break, and what its rules about
+/// emoji and Indic conjuncts ask for.
+enum class GraphemeBreak : std::uint8_t {
+  kOther,
+  kCr,
+  kLf,
+  kControl,
+  kExtend,
+  kZwj,
+  kRegional,
+  kPrepend,
+  kSpacingMark,
+  kL,
+  kV,
+  kT,
+  kLv,
+  kLvt,
+  kPictographic,
+  kConsonant,
+  kLinker,      ///< An Extend that links consonants.
+  kExtendOnly,  ///< An Extend that no conjunct has inside.
+};
+
 Category category(char32_t c) noexcept;
 inline bool in(CategorySet set, char32_t c) noexcept { return set >> static_cast<int>(category(c)) & 1; }
 /// The flags of `c`, joined.
 std::uint8_t flags(char32_t c) noexcept;
+/// The traits of `c`, joined.
+std::uint8_t traits(char32_t c) noexcept;
 /// White_Space, which is also \s of Oniguruma and of Rust.
 bool is_space(char32_t c) noexcept;
 
 /// The script's number for script(), or nothing. `name` is long ("Han"), in any case, with or without '_' and ' '.
 std::optional<std::uint8_t> find_script(std::string_view name);
 std::uint8_t script(char32_t c) noexcept;
+/// What the pre-tokenizer UnicodeScripts keeps together: characters of one number, and 0 with all.
+std::uint8_t split_script(char32_t c) noexcept;
+
+GraphemeBreak grapheme_break(char32_t c) noexcept;
+/// Where the grapheme cluster ends that starts at `pos` of well-formed `text`, pos < text.size().
+std::size_t grapheme_end(std::string_view text, std::size_t pos) noexcept;
 
 /// The canonical combining class.
 std::uint8_t combining_class(char32_t c) noexcept;
 /// Whether NFC leaves `c` alone whatever stands before it: text splits before such characters into pieces that
 /// are normalised one by one.
 bool is_nfc_boundary(char32_t c) noexcept;
+/// The same for NFKC.
+inline bool is_nfkc_boundary(char32_t c) noexcept { return is_nfc_boundary(c) && (traits(c) & kCompat) == 0; }
 /// The full canonical decomposition of `c`, in order; empty if `c` has none. Hangul syllables included.
 std::u32string decompose(char32_t c);
+/// The full compatibility decomposition, likewise.
+std::u32string decompose_compatible(char32_t c);
 /// The canonical composition of two characters, or 0.
 char32_t compose(char32_t first, char32_t second) noexcept;
 

@@ -1,6 +1,9 @@
 """tokenizer.json files of the kinds that models use, small, made with Hugging Face's tokenizers."""
 
+import functools
 import json
+import re
+from pathlib import Path
 
 import corpus
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
@@ -217,3 +220,347 @@ PATTERNS = {
 
 for _name, _pattern in PATTERNS.items():
     FILES[f"regex_{_name}"] = lambda p=_pattern: trained(_sequence(isolated(p), byte_level(False)), vocab_size=600)
+
+# --- text models: every component in a file of its own ----------------------------------------------------------------
+
+
+@functools.cache
+def _characters():
+    """A BPE of characters with byte fallback, trained on the torture corpus: ids show the normalised text."""
+    tokenizer = Tokenizer(models.BPE(unk_token="<unk>", fuse_unk=True, byte_fallback=True))
+    special = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256))]
+    trainer = trainers.BpeTrainer(
+        vocab_size=1200, show_progress=False, special_tokens=special, limit_alphabet=300, max_token_length=8
+    )
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    tokenizer.train_from_iterator(corpus.torture() + corpus.WORDS * 5, trainer)
+    tokenizer.decoder = decoders.Sequence([decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()])
+    data = json.loads(tokenizer.to_str())
+    data["added_tokens"] = [token for token in data["added_tokens"] if not token["content"].startswith("<0x")]
+    data["pre_tokenizer"] = None
+    return json.dumps(data)
+
+
+@functools.cache
+def _words():
+    """A WordLevel of the torture corpus' words."""
+    words = {word for text in corpus.torture() for word in re.findall(r"\w+|[^\w\s]", text)}
+    vocab = {word: i for i, word in enumerate(["[UNK]", "[PAD]", "[CLS]", "[SEP]", *sorted(words)[::2]])}
+    tokenizer = Tokenizer(models.WordLevel(vocab, unk_token="[UNK]"))
+    tokenizer.add_special_tokens(["[UNK]", "[PAD]", "[CLS]", "[SEP]"])
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    return tokenizer.to_str()
+
+
+@functools.cache
+def _word_pieces():
+    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]", max_input_chars_per_word=20))
+    tokenizer.normalizer = normalizers.BertNormalizer()
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    trainer = trainers.WordPieceTrainer(vocab_size=900, show_progress=False, special_tokens=special)
+    tokenizer.train_from_iterator(corpus.torture() + corpus.WORDS * 5, trainer)
+    tokenizer.decoder = decoders.WordPiece()
+    tokenizer.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
+    return tokenizer.to_str()
+
+
+@functools.cache
+def _pieces():
+    """A Unigram trained on the torture corpus."""
+    tokenizer = Tokenizer(models.Unigram())
+    tokenizer.normalizer = normalizers.NFKC()
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    trainer = trainers.UnigramTrainer(
+        vocab_size=700, show_progress=False, special_tokens=["<unk>", "<s>", "</s>"], unk_token="<unk>"
+    )
+    tokenizer.train_from_iterator(corpus.torture() + corpus.WORDS * 5, trainer)
+    tokenizer.decoder = decoders.Metaspace()
+    return tokenizer.to_str()
+
+
+def _with(base, model=None, **parts):
+    """The file `base` with other components, given as objects of the library, JSON or None."""
+    data = json.loads(base())
+    data["model"].update(model or {})
+    for name, part in parts.items():
+        state = getattr(part, "__getstate__", None)
+        data[name] = part if part is None or isinstance(part, (dict, list)) else json.loads(state())
+    return data
+
+
+def _charsmap():
+    """The precompiled map of a published file, if it is here: none is made up that no trainer would make."""
+    path = Path(__file__).resolve().parents[3] / "shared" / "tokenizers" / "t5-small" / "tokenizer.json"
+    return json.loads(path.read_text(encoding="utf-8"))["normalizer"] if path.is_file() else {"type": "NFKC"}
+
+
+def _byte_unigram():
+    data = json.loads(_pieces())
+    data["model"]["byte_fallback"] = True
+    data["model"]["vocab"] += [[f"<0x{byte:02X}>", -20.0] for byte in range(256)]
+    return data
+
+
+def _char_affixes(**model):
+    """A BPE of characters with a prefix or a suffix."""
+    tokenizer = Tokenizer(models.BPE(unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    affixes = {k: v for k, v in model.items() if k in ("continuing_subword_prefix", "end_of_word_suffix")}
+    trainer = trainers.BpeTrainer(
+        vocab_size=900, show_progress=False, special_tokens=["<unk>"], limit_alphabet=200, **affixes
+    )
+    tokenizer.train_from_iterator(corpus.torture() + corpus.WORDS * 5, trainer)
+    tokenizer.decoder = decoders.BPEDecoder(suffix=model.get("end_of_word_suffix", "</w>"))
+    data = json.loads(tokenizer.to_str())
+    data["model"].update(model)
+    return data
+
+
+def _added_everywhere(base, **parts):
+    return added(
+        _with(base, **parts),
+        AddedToken("<mask>", lstrip=True, special=True, normalized=False),
+        AddedToken("<right>", rstrip=True, special=True, normalized=False),
+        AddedToken("the", single_word=True, normalized=False),
+        AddedToken("Hello", single_word=True, normalized=True),
+        AddedToken("É a", normalized=True, lstrip=True, rstrip=True),
+        AddedToken("<n>", special=True, normalized=True),
+        AddedToken("\u3000", normalized=False),
+        AddedToken("  ", normalized=True),
+    )
+
+
+_SEQUENCE = normalizers.Sequence
+_NORMALIZERS = {
+    "nfc": normalizers.NFC(),
+    "nfd": normalizers.NFD(),
+    "nfkc": normalizers.NFKC(),
+    "nfkd": normalizers.NFKD(),
+    "lowercase": normalizers.Lowercase(),
+    "strip": normalizers.Strip(),
+    "strip_left": normalizers.Strip(left=True, right=False),
+    "strip_right": normalizers.Strip(left=False, right=True),
+    "strip_accents": _SEQUENCE([normalizers.NFD(), normalizers.StripAccents()]),
+    "strip_accents_alone": normalizers.StripAccents(),
+    "replace_string": normalizers.Replace("he", "«»«»"),
+    "replace_character": normalizers.Replace(" ", "▁"),
+    "replace_with_nothing": normalizers.Replace("e", ""),
+    "replace_regex": normalizers.Replace(Regex(r"\s+|[aeiou]{2}"), " "),
+    "replace_between": normalizers.Replace(Regex(r"(?<=\d)(?=\d)"), "·"),
+    "prepend": normalizers.Prepend("▁"),
+    "prepend_words": normalizers.Prepend("a bc"),
+    "llama": _SEQUENCE([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")]),
+    "precompiled": _charsmap(),
+    "precompiled_sequence": {"type": "Sequence", "normalizers": [_charsmap(), {"type": "Lowercase"}, {"type": "NFD"}]},
+    "nmt": normalizers.Nmt(),
+    "nmt_sequence": _SEQUENCE([normalizers.Nmt(), normalizers.NFKC(), normalizers.Replace(Regex(" {2,}"), " ")]),
+    "bert": normalizers.BertNormalizer(),
+    "bert_clean": normalizers.BertNormalizer(
+        clean_text=True, handle_chinese_chars=False, strip_accents=False, lowercase=False
+    ),
+    "bert_chinese": normalizers.BertNormalizer(
+        clean_text=False, handle_chinese_chars=True, strip_accents=False, lowercase=False
+    ),
+    "bert_accents": normalizers.BertNormalizer(
+        clean_text=False, handle_chinese_chars=False, strip_accents=True, lowercase=False
+    ),
+    "bert_cased": normalizers.BertNormalizer(
+        clean_text=True, handle_chinese_chars=True, strip_accents=None, lowercase=False
+    ),
+    "byte_level": normalizers.ByteLevel(),
+    "long_sequence": _SEQUENCE(
+        [normalizers.NFKD(), normalizers.StripAccents(), normalizers.Lowercase(), normalizers.Strip(), normalizers.NFC()]
+    ),
+    "empty_sequence": _SEQUENCE([]),
+}
+for _name, _normalizer in _NORMALIZERS.items():
+    FILES[f"normalizer_{_name}"] = lambda n=_normalizer: _with(_characters, normalizer=n)
+
+
+def _metaspace(**options):
+    return pre_tokenizers.Metaspace(**options)
+
+
+_PRE_TOKENIZERS = {
+    "none": None,
+    "byte_level": byte_level(True),
+    "byte_level_twice": _sequence(byte_level(True), byte_level(False)),
+    "metaspace": _metaspace(),
+    "metaspace_first": _metaspace(prepend_scheme="first"),
+    "metaspace_never": _metaspace(prepend_scheme="never"),
+    "metaspace_whole": _metaspace(split=False),
+    "metaspace_whole_first": _metaspace(split=False, prepend_scheme="first"),
+    "metaspace_whole_never": _metaspace(split=False, prepend_scheme="never"),
+    "metaspace_letter": _metaspace(replacement="_"),
+    "metaspace_old": {"type": "Metaspace", "replacement": "▁", "str_rep": "▁", "add_prefix_space": True},
+    "metaspace_behind_split": _sequence(pre_tokenizers.WhitespaceSplit(), _metaspace()),
+    "metaspace_first_behind_split": _sequence(pre_tokenizers.Punctuation(), _metaspace(prepend_scheme="first")),
+    "metaspace_then_digits": _sequence(_metaspace(), pre_tokenizers.Digits(True)),
+    "whitespace": pre_tokenizers.Whitespace(),
+    "whitespace_split": pre_tokenizers.WhitespaceSplit(),
+    "bert": pre_tokenizers.BertPreTokenizer(),
+    "bert_then_digits": _sequence(pre_tokenizers.BertPreTokenizer(), pre_tokenizers.Digits(False)),
+    "delimiter": pre_tokenizers.CharDelimiterSplit("e"),
+    "delimiter_wide": pre_tokenizers.CharDelimiterSplit("字"),
+    "unicode_scripts": pre_tokenizers.UnicodeScripts(),
+    "unicode_scripts_behind": _sequence(pre_tokenizers.WhitespaceSplit(), pre_tokenizers.UnicodeScripts()),
+    "fixed_length": pre_tokenizers.FixedLength(3),
+    "fixed_length_one": pre_tokenizers.FixedLength(1),
+    "fixed_length_default": {"type": "FixedLength"},
+    "digits": pre_tokenizers.Digits(False),
+    "digits_each": pre_tokenizers.Digits(True),
+    "punctuation_old": {"type": "Punctuation"},
+    "split_gemma": _split(" ", "merged_with_previous"),
+    "split_string_inverted": _split("e", "isolated", True),
+    "byte_level_then_split": _sequence(byte_level(True), _split(Regex("[a-e]"), "isolated")),
+    "byte_level_then_metaspace": _sequence(byte_level(False), _metaspace(replacement="Ġ")),
+    "byte_level_prefix": byte_level(True, add_prefix_space=True),
+    "whitespace_then_byte_level_prefix": _sequence(pre_tokenizers.WhitespaceSplit(), byte_level(False, True)),
+}
+for _name, _pre_tokenizer in _PRE_TOKENIZERS.items():
+    FILES[f"pre_tokenizer_{_name}"] = lambda p=_pre_tokenizer: _with(_characters, pre_tokenizer=p)
+for _behavior in ("removed", "isolated", "merged_with_previous", "merged_with_next", "contiguous"):
+    FILES[f"pre_tokenizer_punctuation_{_behavior}"] = lambda b=_behavior: _with(
+        _characters, pre_tokenizer=pre_tokenizers.Punctuation(b)
+    )
+    FILES[f"pre_tokenizer_split_{_behavior}"] = lambda b=_behavior: _with(
+        _characters, pre_tokenizer=_split(Regex(r"\p{P}|\s"), b, b == "contiguous")
+    )
+
+_POST_PROCESSORS = {
+    "template": processors.TemplateProcessing(
+        single="<s> $A </s>", pair="<s> $A </s>:1 $B:1 </s>:2", special_tokens=[("<s>", 1), ("</s>", 2)]
+    ),
+    "template_types": processors.TemplateProcessing(
+        single="$A:3 </s>:5", pair="$B:7 <s> $A:2", special_tokens=[("<s>", 1), ("</s>", 2)]
+    ),
+    "template_many": {
+        "type": "TemplateProcessing",
+        "single": [{"SpecialToken": {"id": "x", "type_id": 4}}, {"Sequence": {"id": "A", "type_id": 0}}],
+        "pair": [{"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 0}}],
+        "special_tokens": {"x": {"id": "x", "ids": [1, 2, 1], "tokens": ["<s>", "</s>", "<s>"]}},
+    },
+    "bert": processors.BertProcessing(("</s>", 2), ("<s>", 1)),
+    "roberta": processors.RobertaProcessing(("</s>", 2), ("<s>", 1)),
+    "roberta_trim": processors.RobertaProcessing(("</s>", 2), ("<s>", 1), trim_offsets=True, add_prefix_space=False),
+    "roberta_no_trim": processors.RobertaProcessing(("</s>", 2), ("<s>", 1), trim_offsets=False),
+    "byte_level": processors.ByteLevel(trim_offsets=True),
+    "byte_level_no_prefix": processors.ByteLevel(trim_offsets=True, add_prefix_space=False),
+    "sequence": processors.Sequence(
+        [
+            processors.ByteLevel(trim_offsets=True),
+            processors.TemplateProcessing(single="<s> $A", pair="<s> $A <s>:1 $B:1", special_tokens=[("<s>", 1)]),
+        ]
+    ),
+    "sequence_behind": processors.Sequence(
+        [processors.BertProcessing(("</s>", 2), ("<s>", 1)), processors.ByteLevel(trim_offsets=True)]
+    ),
+}
+for _name, _post_processor in _POST_PROCESSORS.items():
+    FILES[f"post_processor_{_name}"] = lambda p=_post_processor: _added_everywhere(
+        _characters, post_processor=p, pre_tokenizer=byte_level(True, add_prefix_space=True)
+    )
+
+_DECODERS = {
+    "none": None,
+    "byte_level": decoders.ByteLevel(),
+    "byte_fallback": decoders.ByteFallback(),
+    "fuse": decoders.Fuse(),
+    "replace": decoders.Replace("▁", " "),
+    "replace_regex": decoders.Replace(Regex("[aeiou]+"), "*"),
+    "replace_nothing": decoders.Replace("", "-"),
+    "strip": decoders.Strip("▁", 1, 0),
+    "metaspace": decoders.Metaspace(),
+    "metaspace_never": decoders.Metaspace(prepend_scheme="never"),
+    "word_piece": decoders.WordPiece(prefix="▁"),
+    "word_piece_as_is": decoders.WordPiece(prefix="##", cleanup=False),
+    "bpe": decoders.BPEDecoder(suffix="e"),
+    "ctc": decoders.CTC(pad_token="<s>", word_delimiter_token="▁"),
+    "ctc_as_is": decoders.CTC(pad_token="e", cleanup=False),
+    "llama": decoders.Sequence(
+        [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
+    ),
+    "strip_text": decoders.Sequence([decoders.Fuse(), decoders.Strip("▁", 3, 0), decoders.Replace("▁", " ")]),
+    "fuse_then_replace": decoders.Sequence([decoders.ByteFallback(), decoders.Fuse(), decoders.Replace("lo", "LO")]),
+    "fuse_then_metaspace": decoders.Sequence([decoders.Fuse(), decoders.Metaspace()]),
+    "fallback_then_metaspace": decoders.Sequence([decoders.ByteFallback(), decoders.Metaspace()]),
+    "word_piece_then_replace": decoders.Sequence([decoders.WordPiece(), decoders.Replace(Regex(r" +"), " ")]),
+    "empty_sequence": decoders.Sequence([]),
+}
+for _name, _decoder in _DECODERS.items():
+    FILES[f"decoder_{_name}"] = lambda d=_decoder: _with(_characters, decoder=d)
+
+_T5 = {"type": "Sequence", "pretokenizers": [{"type": "WhitespaceSplit"}, {"type": "Metaspace", "replacement": "▁"}]}
+FILES |= {
+    "llama2": lambda: _with(
+        _characters,
+        normalizer=_NORMALIZERS["llama"],
+        decoder=_DECODERS["llama"],
+        post_processor=_POST_PROCESSORS["template"],
+    ),
+    "mistral": lambda: _with(
+        _characters, pre_tokenizer=_metaspace(split=False, prepend_scheme="first"), decoder=_DECODERS["llama"]
+    ),
+    "gemma": lambda: _with(
+        _characters,
+        normalizer=normalizers.Replace(" ", "▁"),
+        pre_tokenizer=_split(" ", "merged_with_previous"),
+        decoder=decoders.Sequence([decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()]),
+    ),
+    "no_fallback": lambda: _with(_characters, {"byte_fallback": False}),
+    "no_fallback_each_unknown": lambda: _with(_characters, {"byte_fallback": False, "fuse_unk": False}),
+    "no_fallback_no_unknown": lambda: _with(_characters, {"byte_fallback": False, "unk_token": None}),
+    "fallback_whole_words": lambda: _with(
+        _characters, {"ignore_merges": True}, pre_tokenizer=pre_tokenizers.Whitespace()
+    ),
+    "characters_suffix": lambda: _char_affixes(end_of_word_suffix="</w>"),
+    "characters_prefix": lambda: _char_affixes(continuing_subword_prefix="##"),
+    "characters_prefix_fused": lambda: _char_affixes(continuing_subword_prefix="##", fuse_unk=True),
+    "characters_both": lambda: _char_affixes(continuing_subword_prefix="##", end_of_word_suffix="</w>"),
+    "characters_suffix_whole_words": lambda: _char_affixes(end_of_word_suffix="</w>", ignore_merges=True),
+    "word_level": lambda: _with(_words),
+    "word_level_untyped": lambda: {**json.loads(_words()), "model": _untyped(_words)},
+    "word_level_flags": lambda: _added_everywhere(_words, normalizer=normalizers.Lowercase()),
+    "word_piece": lambda: _with(_word_pieces),
+    "word_piece_cased": lambda: _with(_word_pieces, normalizer=_NORMALIZERS["bert_cased"]),
+    "word_piece_untyped": lambda: {**json.loads(_word_pieces()), "model": _untyped(_word_pieces)},
+    "word_piece_short": lambda: _with(_word_pieces, {"max_input_chars_per_word": 3}),
+    "word_piece_no_prefix": lambda: _with(_word_pieces, {"continuing_subword_prefix": ""}),
+    "word_piece_whole_texts": lambda: _with(_word_pieces, {"max_input_chars_per_word": 1000}, pre_tokenizer=None),
+    "word_piece_flags": lambda: _added_everywhere(_word_pieces),
+    "unigram": lambda: _with(_pieces),
+    "unigram_untyped": lambda: {**json.loads(_pieces()), "model": _untyped(_pieces)},
+    "unigram_t5": lambda: _with(_pieces, normalizer=_charsmap(), pre_tokenizer=_T5),
+    "unigram_whole_texts": lambda: _with(_pieces, pre_tokenizer=None),
+    "unigram_bytes": _byte_unigram,
+    "unigram_flags": lambda: _added_everywhere(_pieces),
+    "unigram_first": lambda: _added_everywhere(
+        _pieces, normalizer=_NORMALIZERS["strip_left"], pre_tokenizer=_metaspace(prepend_scheme="first")
+    ),
+    "characters_flags": lambda: _added_everywhere(
+        _characters, normalizer=_NORMALIZERS["llama"], decoder=_DECODERS["llama"]
+    ),
+    "byte_level_normalizer": lambda: _with(
+        lambda: json.dumps(trained(byte_level(True))),
+        normalizer=normalizers.Sequence([normalizers.NFC(), normalizers.ByteLevel()]),
+        pre_tokenizer=_split(Regex(r"Ġ?[A-Za-z]+|[^Ġ]"), "isolated"),
+    ),
+    "clip": lambda: _with(
+        lambda: json.dumps(trained(byte_level(True), end_of_word_suffix="</w>")),
+        normalizer=normalizers.Sequence(
+            [normalizers.NFC(), normalizers.Replace(Regex(r"\s+"), " "), normalizers.Lowercase()]
+        ),
+        pre_tokenizer=_sequence(_split(Regex(r"'s|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"), "removed", True), byte_level(False)),
+    ),
+}
+
+
+def _untyped(base):
+    model = json.loads(base())["model"]
+    model.pop("type")
+    return model
+
+
+# Those that stand for what published models have.
+TEXT_KINDS = ["llama2", "mistral", "gemma", "characters_suffix", "word_level", "word_piece", "unigram", "unigram_t5"]

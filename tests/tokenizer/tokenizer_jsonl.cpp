@@ -2,16 +2,23 @@
 //
 //   tokenizer_jsonl tokenizer.json < questions > answers
 //
-//   {"encode": [["text", "tokens"], ["text", "text"]]}   parts and what control tokens in them mean -> [1, 2, 3]
+//   {"encode": [["text", "tokens"], ["text", "text"]]}   parts and what control tokens in them mean -> [1, 2, 3];
+//       a part's text may come as hexadecimal bytes behind it: ["", "text", "68656c6c6f"]
 //   {"encode_bytes": "68656c6c6f", "specials": "text"}   one part as hexadecimal bytes             -> [1, 2, 3]
 //   {"decode": [1, 2, 3], "specials": "text"}            -> "text"
 //   {"stream": [1, 2, 3], "specials": "text"}            -> ["te", "", "xt", ""]; the last one is finish()'s
+//   {"encoding": [[["text", "tokens"]], null], "options": {...}}
+//       a text or a pair in parts, with "add_special_tokens", "truncation", "padding", "as_file_says"
+//       -> every field of an Encoding
+//   {"count": "text", "specials": "text"}                -> 3
+//   {"rules": "text", "allowed": [...], "disallowed": [...] or "all"}     -> the ids of SpecialRules' parts
 //   {"piece": 1}, {"find": "Ġhello"}, {"is_special": 1}, {"vocab_size": true}
 //
 // An Error becomes {"error": what, "code": code}.
 #include <iostream>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "weft/error.h"
@@ -33,11 +40,89 @@ std::string from_hex(const std::string& digits) {
   return bytes;
 }
 
+weft::Prompt parts_of(const json& list) {
+  weft::Prompt parts;
+  for (const auto& part : list) {
+    parts.push_back({part.size() > 2 ? from_hex(part[2]) : part[0].get<std::string>(), specials_of(part[1])});
+  }
+  return parts;
+}
+
+weft::Side side_of(const json& options) {
+  return options.value("direction", "right") == "left" ? weft::Side::kLeft : weft::Side::kRight;
+}
+
+weft::EncodeOptions options_of(const json& asked) {
+  weft::EncodeOptions options{.fields = ~0u};
+  options.add_special_tokens = asked.value("add_special_tokens", true);
+  options.as_file_says = asked.value("as_file_says", false);
+  if (asked.contains("fields")) options.fields = asked["fields"];
+  if (asked.contains("truncation")) {
+    const auto& from = asked["truncation"];
+    auto& to = options.truncation.emplace();
+    to.max_tokens = from["max_length"];
+    to.stride = from.value("stride", 0);
+    to.side = side_of(from);
+    const std::string strategy = from.value("strategy", "longest_first");
+    to.strategy = strategy == "only_first"    ? weft::Truncation::Strategy::kOnlyFirst
+                  : strategy == "only_second" ? weft::Truncation::Strategy::kOnlySecond
+                                              : weft::Truncation::Strategy::kLongestFirst;
+  }
+  if (asked.contains("padding")) {
+    const auto& from = asked["padding"];
+    auto& to = options.padding.emplace();
+    to.length = from.value("length", 0);
+    to.multiple_of = from.value("pad_to_multiple_of", 0);
+    to.side = side_of(from);
+    to.id = from.value("pad_id", 0);
+    to.type_id = from.value("pad_type_id", 0);
+  }
+  return options;
+}
+
+json to_json(const weft::Encoding& encoding) {
+  json offsets = json::array(), overflowing = json::array();
+  for (const auto& span : encoding.offsets) offsets.push_back({span.begin, span.end});
+  for (const auto& part : encoding.overflowing) overflowing.push_back(to_json(part));
+  return {{"size", encoding.size},
+          {"ids", encoding.ids},
+          {"offsets", offsets},
+          {"words", encoding.words},
+          {"type_ids", encoding.type_ids},
+          {"specials_mask", encoding.specials_mask},
+          {"attention_mask", encoding.attention_mask},
+          {"overflowing", overflowing}};
+}
+
 json answer(const weft::Tokenizer& tokenizer, const json& question) {
+  if (question.contains("encoding")) {
+    const json& texts = question["encoding"];
+    const weft::Prompt first = parts_of(texts[0]);
+    weft::Prompt second;
+    weft::EncodeInput input{.text = first};
+    if (!texts[1].is_null()) {
+      second = parts_of(texts[1]);
+      input.second = second;
+    }
+    return to_json(tokenizer.encode(input, options_of(question.value("options", json::object()))));
+  }
+  if (question.contains("count")) {
+    return tokenizer.count(question["count"].get<std::string>(), specials_of(question["specials"]));
+  }
+  if (question.contains("rules")) {
+    weft::SpecialRules::Names allowed, disallowed;
+    for (auto [names, key] : {std::pair(&allowed, "allowed"), std::pair(&disallowed, "disallowed")}) {
+      if (question[key] == "all") {
+        names->all = true;
+      } else {
+        names->names = question[key].get<std::vector<std::string>>();
+      }
+    }
+    return tokenizer.encode(
+        weft::SpecialRules(tokenizer, allowed, disallowed).parts(question["rules"].get<std::string>()));
+  }
   if (question.contains("encode")) {
-    weft::Prompt parts;
-    for (const auto& part : question["encode"]) parts.push_back({part[0], specials_of(part[1])});
-    return tokenizer.encode(parts);
+    return tokenizer.encode(parts_of(question["encode"]));
   }
   if (question.contains("encode_bytes")) {
     return tokenizer.encode(from_hex(question["encode_bytes"]), specials_of(question["specials"]));

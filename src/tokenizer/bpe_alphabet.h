@@ -1,0 +1,74 @@
+// The symbols that byte-pair encoding starts from: the ids of a word's bytes or characters.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "piece_table.h"
+#include "weft/token.h"
+
+namespace weft::tokenizer {
+
+class BpeAlphabet {
+ public:
+  struct Options {
+    Token unknown = -1;         ///< For what the vocabulary lacks; -1 leaves it out.
+    bool fuse_unknown = false;  ///< One `unknown` for neighbours.
+    std::string prefix{};       ///< Of all pieces but a word's first (`continuing_subword_prefix`).
+    std::string suffix{};       ///< Of a word's last piece (`end_of_word_suffix`).
+  };
+  /// The id of each byte where it stands: [first in the word][last in the word][byte]; -1 for none.
+  using ByteIds = std::array<std::array<std::array<Token, 256>, 2>, 2>;
+  /// The ids of `<0x00>` to `<0xFF>`, -1 for none: of those, the bytes of what the vocabulary lacks.
+  using FallbackIds = std::array<Token, 256>;
+
+  /// Of bytes: `vocabulary` spells them in the byte-level alphabet, words don't.
+  static BpeAlphabet of_bytes(const PieceTable& vocabulary, Options options);
+  /// Of characters.
+  /// @param fallback  Whether there is byte fallback.
+  static BpeAlphabet of_characters(const PieceTable& vocabulary, Options options, bool fallback);
+
+  /// Whether one byte or character has several ids, by its place: a word's text then doesn't name its piece.
+  [[nodiscard]] bool has_affixes() const { return !options_.prefix.empty() || !options_.suffix.empty(); }
+  /// Whether no byte is unknown.
+  [[nodiscard]] bool is_complete() const { return complete_; }
+  /// The ids of all bytes, if each has one wherever it stands; else nullptr.
+  [[nodiscard]] const std::array<Token, 256>* bytes() const {
+    return complete_ && !has_affixes() ? &(*bytes_)[0][0] : nullptr;
+  }
+  /// At most so many symbols come of a word for each of its bytes.
+  [[nodiscard]] std::size_t most_ids_of_a_byte() const {
+    return fallback_ ? 1 + options_.prefix.size() + options_.suffix.size() : 1;
+  }
+
+  /// Appends the symbols of `word`.
+  /// @param lengths  If given: how much of the word each stands for; with `fallback`, 1 for each of a character's bytes.
+  void start(std::string_view word, std::vector<Token>& symbols, std::vector<std::uint32_t>* lengths = nullptr) const;
+
+ private:
+  // Ids by character: pages of 256, of which the first is empty.
+  class Table {
+   public:
+    void set(char32_t c, Token id);
+    [[nodiscard]] Token operator[](char32_t c) const { return pages_[index_[c >> 8]][c & 255]; }
+
+   private:
+    std::array<std::uint16_t, 0x1100> index_{};
+    std::vector<std::array<Token, 256>> pages_ = {empty_page()};
+    static std::array<Token, 256> empty_page();
+  };
+
+  void start_characters(std::string_view word, std::vector<Token>& symbols, std::vector<std::uint32_t>* lengths) const;
+
+  Options options_;
+  bool complete_ = false;
+  std::optional<ByteIds> bytes_;
+  std::vector<Table> characters_;  // by place, 2 * first + last; one for all without affixes
+  std::optional<FallbackIds> fallback_;
+};
+
+}  // namespace weft::tokenizer

@@ -1,0 +1,443 @@
+#include "staged_tokenizer.h"
+
+#include <algorithm>
+#include <string>
+#include <unordered_map>
+#include <unordered_set>
+#include <utility>
+
+#include "unicode.h"
+#include "utf8.h"
+#include "weft/error.h"
+
+namespace weft::tokenizer {
+namespace {
+
+// A text in parts, made one well-formed string.
+class Input {
+ public:
+  Input(std::span<const TextPart> parts, std::size_t most_bytes) {
+    std::size_t size = 0;
+    bool mixed = false;
+    for (const TextPart& part : parts) {
+      size += part.text.size();
+      mixed = mixed || part.specials != parts[0].specials;
+      if (size > most_bytes) {
+        throw Error(ErrorCode::kTooLarge,
+                    "the text is longer than the bound of " + std::to_string(most_bytes) + " bytes", "text",
+                    "shorten it, or raise TokenizerLimits::text_bytes");
+      }
+    }
+    if (size == 0) return;
+    original_ = parts[0].text;
+    if (parts.size() > 1) {
+      joined_.reserve(size);
+      for (const TextPart& part : parts) {
+        if (part.specials == Specials::kAsTokens && !part.text.empty()) {
+          if (trusted_.empty() || trusted_.back().end != joined_.size()) {
+            trusted_.push_back({joined_.size(), joined_.size()});
+          }
+          trusted_.back().end += part.text.size();
+        }
+        joined_ += part.text;
+      }
+      original_ = joined_;
+    }
+    text_ = original_;
+    if (valid_utf8_prefix(original_) != original_.size()) {
+      repaired_ = repair_utf8(original_, &trusted_);
+      text_ = repaired_;
+    }
+    authors_ = mixed ? Authors(trusted_) : Authors(parts[0].specials);
+  }
+  Input(const Input&) = delete;
+  Input& operator=(const Input&) = delete;
+
+  [[nodiscard]] std::string_view text() const { return text_; }
+  [[nodiscard]] const Authors& authors() const { return authors_; }
+
+  /// Makes places in text() places in the text as it was given.
+  /// @param second  Of which text of a pair.
+  void restore(Draft& draft, bool second) const {
+    if (repaired_.empty()) return;
+    std::vector<std::size_t> places;  // by byte of text(), and its end
+    places.reserve(text_.size() + 1);
+    for (std::size_t pos = 0; pos < original_.size();) {
+      const Utf8Step step = step_utf8(original_.substr(pos));
+      const unsigned now = step.well_formed ? step.length : 3;  // U+FFFD
+      for (unsigned i = 0; i < now; ++i) places.push_back(step.well_formed ? pos + i : pos);
+      pos += step.length;
+    }
+    places.push_back(original_.size());
+    const auto restore_all = [&](auto&& self, Draft& part) -> void {
+      for (DraftToken& token : part.tokens) {
+        if (token.second != second) continue;
+        token.offsets = {places[std::min(token.offsets.begin, text_.size())],
+                         places[std::min(token.offsets.end, text_.size())]};
+      }
+      for (Draft& other : part.overflowing) self(self, other);
+    };
+    restore_all(restore_all, draft);
+  }
+
+ private:
+  std::string_view original_, text_;
+  std::string joined_, repaired_;
+  std::vector<Range> trusted_;
+  Authors authors_{Specials::kAsText};
+};
+
+bool counts_as_blank(char32_t c) { return c == 0x120 || is_space(c); }  // U+0120 is a blank in the byte-level alphabet
+
+void count_blanks(std::string_view piece, DraftToken& token) {
+  for (std::size_t pos = 0; pos < piece.size(); ++token.leading) {
+    const CodePoint c = decode_at(piece, pos);
+    if (!counts_as_blank(c.value)) break;
+    pos += c.length;
+  }
+  for (std::size_t pos = piece.size(); pos > 0; ++token.trailing) {
+    const CodePoint c = decode_before(piece, pos);
+    if (!counts_as_blank(c.value)) break;
+    pos -= c.length;
+  }
+}
+
+class StagedTokenizer : public Tokenizer {
+ public:
+  explicit StagedTokenizer(Stages stages) : stages_(std::move(stages)) {
+    add_pieces();
+    fill_bytes();
+  }
+
+  using Tokenizer::encode;
+  [[nodiscard]] std::vector<Token> encode(std::span<const TextPart> parts) const override;
+  [[nodiscard]] Encoding encode(const EncodeInput& input, const EncodeOptions& options) const override;
+  [[nodiscard]] std::string decode(std::span<const Token> tokens, Specials specials) const override;
+  [[nodiscard]] std::unique_ptr<Stream> stream(Specials specials) const override;
+  [[nodiscard]] std::size_t vocab_size() const noexcept override { return stages_.pieces.size(); }
+  [[nodiscard]] std::string piece(Token token) const override {
+    check(token);
+    return std::string(stages_.pieces[token]);
+  }
+  [[nodiscard]] std::optional<Token> find(std::string_view piece) const override {
+    const Token id = stages_.pieces.find(piece);
+    return id < 0 ? std::nullopt : std::optional(id);
+  }
+  [[nodiscard]] bool is_special(Token token) const override {
+    check(token);
+    return special_[static_cast<std::size_t>(token)];
+  }
+
+ private:
+  class PieceStream;
+
+  void add_pieces() {
+    PieceTable& pieces = stages_.pieces;
+    for (const AddedToken& token : stages_.added.tokens()) {
+      if (static_cast<std::size_t>(token.id) >= pieces.size()) pieces.resize(static_cast<std::size_t>(token.id) + 1);
+      if (pieces.has(token.id) && pieces[token.id] == token.content) continue;
+      pieces.set(token.id, token.content);
+      pieces.index(token.id);
+    }
+    special_.resize(pieces.size());
+    hidden_.resize(pieces.size());
+    std::unordered_set<std::string_view> contents;
+    for (const AddedToken& token : stages_.added.tokens()) {
+      special_[static_cast<std::size_t>(token.id)] = token.special;
+      if (token.special) contents.insert(token.content);
+    }
+    // Hugging Face tells what is left out by the text that it would decode: a token that its normalizer changes, isn't.
+    for (std::size_t i = 0; i < stages_.added.tokens().size(); ++i) {
+      const AddedToken& token = stages_.added.tokens()[i];
+      const std::string_view form = stages_.added.matched_form(i);
+      hidden_[static_cast<std::size_t>(token.id)] = contents.contains(form);
+      if (form != token.content) forms_.emplace(token.id, form);
+    }
+  }
+
+  void fill_bytes() {
+    if (!stages_.decoder.is_plain_bytes()) return;
+    const PieceTable& pieces = stages_.pieces;
+    bytes_.resize(pieces.size());
+    for (Token id = 0; id < static_cast<Token>(pieces.size()); ++id) {
+      if (pieces.has(id)) bytes_.set(id, Decoder::bytes_of(text_of(id)));
+    }
+  }
+
+  void check(Token token) const {
+    if (token >= 0 && static_cast<std::size_t>(token) < stages_.pieces.size()) return;
+    throw Error(ErrorCode::kInvalidArgument,
+                "id " + std::to_string(token) + " is outside of the vocabulary, 0 to " +
+                    std::to_string(static_cast<std::int64_t>(stages_.pieces.size()) - 1),
+                "tokens", "use the tokenizer that the model was trained with");
+  }
+
+  /// What the decoder sees of an id.
+  [[nodiscard]] std::string_view text_of(Token id) const {
+    if (!forms_.empty()) {
+      if (const auto form = forms_.find(id); form != forms_.end()) return form->second;
+    }
+    return stages_.pieces[id];
+  }
+  /// Whether an id has text in a sequence that is decoded so.
+  [[nodiscard]] bool has_text(Token id, Specials specials) const {
+    return stages_.pieces.has(id) && !(specials == Specials::kAsText && hidden_[static_cast<std::size_t>(id)]);
+  }
+
+  // Calls take(ids) for the ids of one batch of words after another, which it may clear.
+  template <typename Take>
+  void encode_text(const Input& input, std::vector<Token>& ids, Take&& take) const;
+  [[nodiscard]] Draft draft(const Input& input, bool second, bool traced) const;
+  void trace(const Input& input, Draft& draft) const;
+
+  Stages stages_;
+  std::vector<bool> special_, hidden_;
+  std::unordered_map<Token, std::string_view> forms_;  // of added tokens that the normalizer changes
+  PieceTable bytes_;                                   // of each id, if the decoder makes plain bytes
+};
+
+template <typename Take>
+void StagedTokenizer::encode_text(const Input& input, std::vector<Token>& ids, Take&& take) const {
+  const auto& [normalizer, added, pre_tokenizer, model, post_processor, decoder, pieces, truncation, padding, most] =
+      stages_;
+  const std::string_view text = input.text();
+  const Authors& authors = input.authors();
+  std::vector<Stretch> raw, normal;
+  Words words;
+  const auto encoder = model->start(text.size());
+  added.find_raw(text, authors, raw);
+  for (const Stretch& stretch : raw) {
+    if (stretch.token != nullptr) {
+      ids.push_back(stretch.token->id);
+      continue;
+    }
+    std::string_view part = text.substr(stretch.range.begin, stretch.range.size());
+    NormalizedText normalized;
+    const bool changed = !normalizer.leaves(part);
+    const bool first_may_move = changed && stretch.range.begin == 0 && normalizer.may_drop_start();
+    const bool traced = pre_tokenizer.needs_trace() || (pre_tokenizer.asks_for_start() && first_may_move);
+    if (changed || traced) {
+      normalized = NormalizedText::of(part, authors.is_mixed() ? Trace::kAuthors : traced ? Trace::kOffsets : Trace::kNone,
+                                      stretch.range.begin);
+      if (changed) normalizer.apply(normalized);
+      part = normalized.text;
+    }
+    normal.clear();
+    added.find_normalized(part, normalized.source, stretch.range.begin, authors, normal);
+    for (const Stretch& piece : normal) {
+      if (piece.token != nullptr) {
+        ids.push_back(piece.token->id);
+        continue;
+      }
+      if (traced) {
+        pre_tokenizer.split_traced(normalized, piece.range, words);
+        encoder->encode(words.text, words.ranges, ids);
+        take(ids);
+        continue;
+      }
+      const std::string_view stretch_text = part.substr(piece.range.begin, piece.range.size());
+      const bool at_start = stretch.range.begin == 0 && piece.range.begin == 0;
+      for (std::size_t done = 0; done < stretch_text.size();) {
+        done = pre_tokenizer.split(stretch_text, done, at_start, words);
+        encoder->encode(words.text, words.ranges, ids);
+        take(ids);
+      }
+    }
+  }
+}
+
+std::vector<Token> StagedTokenizer::encode(std::span<const TextPart> parts) const {
+  const Input input(parts, stages_.text_bytes);
+  std::vector<Token> ids;
+  if (input.text().empty()) return ids;
+  ids.reserve(input.text().size() / 4 + 16);
+  encode_text(input, ids, [](const std::vector<Token>&) {});
+  return ids;
+}
+
+// The same as encode_text(), with everything about every token.
+void StagedTokenizer::trace(const Input& input, Draft& draft) const {
+  const std::string_view text = input.text();
+  const Authors& authors = input.authors();
+  const bool counts_blanks = stages_.post_processor.trims();
+  const auto encoder = stages_.model->start(text.size());
+  std::vector<Stretch> raw, normal;
+  std::vector<Token> ids;
+  std::vector<Range> places;
+  Words words;
+  std::int32_t word_number = 0;
+  const auto put = [&](Token id, Range offsets, std::string_view piece) {
+    DraftToken& token = draft.tokens.emplace_back();
+    token.id = id;
+    token.offsets = offsets;
+    token.word = word_number;
+    if (counts_blanks) count_blanks(piece, token);
+  };
+  stages_.added.find_raw(text, authors, raw);
+  for (const Stretch& stretch : raw) {
+    const std::string_view part = text.substr(stretch.range.begin, stretch.range.size());
+    if (stretch.token != nullptr) {
+      put(stretch.token->id, stretch.range, part);
+      ++word_number;
+      continue;
+    }
+    NormalizedText normalized = NormalizedText::of(part, Trace::kOffsets, stretch.range.begin);
+    const bool changed = !stages_.normalizer.leaves(part);
+    if (changed) stages_.normalizer.apply(normalized);
+    std::vector<Range> sources;
+    if (changed && authors.is_mixed()) {
+      NormalizedText by_author = NormalizedText::of(part, Trace::kAuthors, stretch.range.begin);
+      stages_.normalizer.apply(by_author);
+      sources = std::move(by_author.source);
+    }
+    normal.clear();
+    stages_.added.find_normalized(normalized.text, sources, stretch.range.begin, authors, normal);
+    for (const Stretch& piece : normal) {
+      if (piece.token != nullptr) {
+        put(piece.token->id,
+            {normalized.source[piece.range.begin].begin, normalized.source[piece.range.end - 1].end},
+            std::string_view(normalized.text).substr(piece.range.begin, piece.range.size()));
+        ++word_number;
+        continue;
+      }
+      stages_.pre_tokenizer.split_traced(normalized, piece.range, words);
+      for (const Range& word : words.ranges) {
+        ids.clear();
+        places.clear();
+        encoder->encode_word(words.text.substr(word.begin, word.size()), ids, places);
+        for (std::size_t i = 0; i < ids.size(); ++i) {
+          const Range place = places[i];
+          const bool inside = place.end <= word.size();  // else byte fallback has spelled an affix: no place at all
+          put(ids[i],
+              inside ? Range{words.source[word.begin + place.begin].begin, words.source[word.begin + place.end - 1].end}
+                     : place,
+              stages_.pieces[ids[i]]);
+        }
+        ++word_number;
+      }
+    }
+  }
+}
+
+Draft StagedTokenizer::draft(const Input& input, bool second, bool traced) const {
+  Draft result;
+  result.text = input.text();
+  if (result.text.empty()) return result;
+  if (traced) {
+    trace(input, result);
+  } else {
+    std::vector<Token> ids;
+    encode_text(input, ids, [](const std::vector<Token>&) {});
+    result.tokens.reserve(ids.size() + 2);
+    for (const Token id : ids) result.tokens.push_back({.id = id});
+  }
+  for (DraftToken& token : result.tokens) {
+    token.second = second;
+    token.type_id = second ? 1 : 0;
+  }
+  return result;
+}
+
+Encoding StagedTokenizer::encode(const EncodeInput& input, const EncodeOptions& options) const {
+  const bool traced = (options.fields & (kOffsets | kWords)) != 0;
+  std::optional<Truncation> truncation = options.truncation;
+  std::optional<Padding> padding = options.padding;
+  if (options.as_file_says) {
+    if (!truncation) truncation = stages_.truncation;
+    if (!padding) padding = stages_.padding;
+  }
+  const std::size_t added = options.add_special_tokens ? stages_.post_processor.added(input.second.has_value()) : 0;
+  if (options.fields == 0 && !truncation && !padding && !input.second && added == 0) {
+    Encoding result;
+    std::vector<Token> ids;
+    const Input text(input.text, stages_.text_bytes);
+    if (text.text().empty()) return result;
+    encode_text(text, ids, [&](std::vector<Token>& batch) {
+      result.size += batch.size();
+      batch.clear();
+    });
+    result.size += ids.size();
+    return result;
+  }
+
+  const Input first(input.text, stages_.text_bytes);
+  std::optional<Input> second;
+  Draft first_draft = draft(first, false, traced);
+  std::optional<Draft> second_draft;
+  if (input.second) second_draft = draft(second.emplace(*input.second, stages_.text_bytes), true, traced);
+  if (truncation) {
+    if (truncation->max_tokens < added) {
+      throw Error(ErrorCode::kInvalidArgument,
+                  "at most " + std::to_string(truncation->max_tokens) + " tokens, but special ones alone are " +
+                      std::to_string(added),
+                  "truncation", "allow more tokens, or leave special ones out");
+    }
+    truncation->max_tokens -= added;
+    truncate(first_draft, second_draft ? &*second_draft : nullptr, *truncation);
+  }
+  Draft whole = stages_.post_processor.process(std::move(first_draft), std::move(second_draft),
+                                               options.add_special_tokens);
+  // Only now, for trimming looks at the text that the offsets are places in.
+  first.restore(whole, false);
+  if (second) second->restore(whole, true);
+  if (padding) pad(whole, padded_length(whole.tokens.size(), *padding), *padding);
+  return to_encoding(std::move(whole), options.fields);
+}
+
+std::string StagedTokenizer::decode(std::span<const Token> tokens, Specials specials) const {
+  if (stages_.decoder.is_plain_bytes()) {
+    std::string text;
+    for (const Token token : tokens) {
+      check(token);
+      if (has_text(token, specials)) text += bytes_[token];
+    }
+    return valid_utf8_prefix(text) == text.size() ? text : repair_utf8(text);
+  }
+  for (const Token token : tokens) check(token);
+  Decoder::Run run(stages_.decoder);
+  for (const Token token : tokens) {
+    if (has_text(token, specials)) {
+      run.push(text_of(token));
+    } else {
+      run.gap();
+    }
+  }
+  run.finish();
+  return run.take();
+}
+
+class StagedTokenizer::PieceStream : public Tokenizer::Stream {
+ public:
+  PieceStream(const StagedTokenizer& tokenizer, Specials specials)
+      : tokenizer_(tokenizer), specials_(specials), run_(tokenizer.stages_.decoder) {}
+  [[nodiscard]] std::string push(Token token) override {
+    tokenizer_.check(token);
+    if (tokenizer_.has_text(token, specials_)) {
+      run_.push(tokenizer_.text_of(token));
+    } else {
+      run_.gap();
+    }
+    return run_.take();
+  }
+  [[nodiscard]] std::string finish() override {
+    run_.finish();
+    return run_.take();
+  }
+
+ private:
+  const StagedTokenizer& tokenizer_;
+  Specials specials_;
+  Decoder::Run run_;
+};
+
+std::unique_ptr<Tokenizer::Stream> StagedTokenizer::stream(Specials specials) const {
+  return std::make_unique<PieceStream>(*this, specials);
+}
+
+}  // namespace
+
+std::unique_ptr<const Tokenizer> make_tokenizer(Stages stages) {
+  return std::make_unique<StagedTokenizer>(std::move(stages));
+}
+
+}  // namespace weft::tokenizer

@@ -1,0 +1,39 @@
+// The tokenizer of every file format: a text goes through the same stages, whatever file they were read from.
+//
+//   added tokens in the raw text -> normalizer -> added tokens in the normalised text -> pre-tokenizer -> model
+//     -> truncation -> post-processor -> padding;   ids -> pieces -> decoder -> text
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "added_tokens.h"
+#include "decoder.h"
+#include "model.h"
+#include "normalizer.h"
+#include "piece_table.h"
+#include "post_processor.h"
+#include "pre_tokenizer.h"
+#include "weft/tokenizer.h"
+
+namespace weft::tokenizer {
+
+struct Stages {
+  Normalizer normalizer{};
+  AddedTokens added{};  ///< Made with `normalizer`.
+  PreTokenizer pre_tokenizer{};
+  std::unique_ptr<const Model> model{};
+  PostProcessor post_processor{};
+  Decoder decoder{};
+  /// Every id's piece as the vocabulary spells it, findable. Those of `added` are put in by make_tokenizer().
+  PieceTable pieces{};
+  std::optional<Truncation> truncation{};  ///< What the file asks for itself.
+  std::optional<Padding> padding{};
+  std::size_t text_bytes = TokenizerLimits{}.text_bytes;
+};
+
+[[nodiscard]] std::unique_ptr<const Tokenizer> make_tokenizer(Stages stages);
+
+}  // namespace weft::tokenizer

@@ -1,0 +1,38 @@
+// Unigram as one of the models that a tokenizer may have.
+#pragma once
+
+#include <memory>
+#include <utility>
+
+#include "model.h"
+#include "unigram.h"
+
+namespace weft::tokenizer {
+
+class UnigramModel : public Model {
+ public:
+  explicit UnigramModel(Unigram unigram) : unigram_(std::move(unigram)) {}
+
+  [[nodiscard]] std::unique_ptr<Model::Encoder> start(std::size_t text_bytes) const override {
+    return std::make_unique<Encoder>(unigram_, text_bytes);
+  }
+
+ private:
+  class Encoder : public Model::Encoder {
+   public:
+    Encoder(const Unigram& unigram, std::size_t text_bytes) : encoder_(unigram, text_bytes) {}
+    void encode(std::string_view text, std::span<const Range> words, std::vector<Token>& ids) override {
+      for (const Range& word : words) encoder_.encode(text.substr(word.begin, word.size()), ids);
+    }
+    void encode_word(std::string_view word, std::vector<Token>& ids, std::vector<Range>& places) override {
+      encoder_.encode(word, ids, &places);
+    }
+
+   private:
+    Unigram::Encoder encoder_;
+  };
+
+  Unigram unigram_;
+};
+
+}  // namespace weft::tokenizer
