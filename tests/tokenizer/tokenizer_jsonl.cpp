@@ -147,7 +147,7 @@ json answer(const weft::Tokenizer& tokenizer, const json& question) {
 }
 
 // {"encoding": "gpt2"}, or {"pattern": "...", "special_tokens": {"<|end|>": 7}}
-weft::TokenizerOptions options_of(const json& options) {
+weft::TokenizerOptions file_options(const json& options) {
   weft::TokenizerOptions result;
   result.encoding = options.value("encoding", "");
   result.pattern = options.value("pattern", "");
@@ -165,7 +165,7 @@ int main(int argc, char** argv) {
     return 2;
   }
   try {
-    const auto tokenizer = weft::load_tokenizer(argv[1], options_of(argc > 2 ? json::parse(argv[2]) : json::object()));
+    const auto tokenizer = weft::load_tokenizer(argv[1], file_options(argc > 2 ? json::parse(argv[2]) : json::object()));
     for (std::string line; std::getline(std::cin, line);) {
       json reply;
       try {
