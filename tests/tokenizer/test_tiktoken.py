@@ -61,7 +61,11 @@ def assert_equal_to_reference(ask, path, reference, texts=None, **options):
     assert_all_equal(texts, as_tokens, ask(path, [{"encode": [[text, "tokens"]]} for text in texts], **options))
 
     rng = random.Random(2)
-    valid = sorted(set(reference._mergeable_ranks.values()) | set(reference._special_tokens.values()))
+    named = list(reference._special_tokens.values())
+    # Of an id with two names (o200k_harmony), tiktoken decodes either.
+    control = {id for id in named if named.count(id) == 1}
+    valid = sorted(set(reference._mergeable_ranks.values()) | control)
+    as_tokens = [tokens for tokens in as_tokens if control.issuperset(set(tokens) & set(named))]
     ids = as_tokens + [[rng.choice(valid) for _ in range(rng.randrange(1, 40))] for _ in range(TEXTS)]
     decoded = [reference.decode(tokens) for tokens in ids]
     assert_all_equal(ids, decoded, ask(path, [{"decode": tokens, "specials": "tokens"} for tokens in ids], **options))
