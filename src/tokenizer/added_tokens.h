@@ -23,6 +23,15 @@ struct AddedToken {
   bool special = false;      ///< A control token.
 };
 
+/// A control token of which a file says no more than its content.
+[[nodiscard]] inline AddedToken control_token(Token id, std::string_view content) {
+  AddedToken token;
+  token.id = id;
+  token.content = content;
+  token.special = true;
+  return token;
+}
+
 /// Where a text was written by whom: control tokens count only in what the chat template wrote.
 class Authors {
  public:

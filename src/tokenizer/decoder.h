@@ -19,6 +19,8 @@ class DecoderStep {
  public:
   virtual ~DecoderStep() = default;
   virtual void push(std::string_view piece) = 0;
+  /// A control token is left out here.
+  virtual void gap() {}
   /// Hands on what it still holds. It is then as new.
   virtual void finish() = 0;
   void set_next(DecoderStep* next) { next_ = next; }
@@ -72,6 +74,7 @@ class Decoder {
     explicit Run(const Decoder& decoder);
     ~Run();
     void push(std::string_view piece) { first_->push(piece); }
+    void gap() { first_->gap(); }
     void finish() { first_->finish(); }
     /// What has come out since the last take().
     [[nodiscard]] std::string take();

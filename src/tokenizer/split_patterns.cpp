@@ -23,6 +23,15 @@ constexpr Known kKnown[] = {
      KnownPattern::kQwen2},
     {R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+)",
      KnownPattern::kO200k},
+    {R"('(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s)", KnownPattern::kGpt2},
+    {R"('(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+| ?[^\s\p{L}\p{N}]++[\r\n]*+|\s++$|\s*[\r\n]|\s+(?!\S)|\s)",
+     KnownPattern::kTiktokenCl100k},
+    {R"((?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)",
+     KnownPattern::kLlamaCppLlama3},
+    {R"((?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)",
+     KnownPattern::kLlamaCppQwen2},
+    {R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+)",
+     KnownPattern::kTekken},
 };
 
 // What the patterns tell apart, as bits.
@@ -150,7 +159,7 @@ class Scanner {
     return pos;
   }
   /// Behind 's, 't, 're, 've, 'm, 'll or 'd at `pos`, or `pos` if there is none.
-  template <bool kIgnoreCase>
+  template <bool kIgnoreCase, bool kLongS = kIgnoreCase>
   [[nodiscard]] std::size_t contraction(std::size_t pos) const {
     if (pos >= text_.size() || text_[pos] != '\'') return pos;
     const auto letter = [&](std::size_t i) {
@@ -163,7 +172,7 @@ class Scanner {
       return pos + 3;
     }
     // U+017F, the long s, is an s without regard to case.
-    if (kIgnoreCase && text_.substr(pos + 1).starts_with("\u017F")) return pos + 3;
+    if (kLongS && text_.substr(pos + 1).starts_with("\u017F")) return pos + 3;
     return pos;
   }
   /// \s+(?!\S)|\s+ at a blank: all blanks, but the last one is left to a word behind them.
@@ -178,7 +187,8 @@ class Scanner {
     }
     return end == text_.size() || last == pos ? end : last;
   }
-  /// \s*[\r\n]+|\s+(?!\S)|\s+ at a blank.
+  /// \s*[\r\n]+|\s+(?!\S)|\s+ at a blank; behind \s+$ with `kWholeTail`.
+  template <bool kWholeTail = false>
   [[nodiscard]] std::size_t blanks_or_lines(std::size_t pos) const {
     std::size_t last = pos, end = pos, behind_line = pos;
     for (;;) {
@@ -189,6 +199,7 @@ class Scanner {
       end += step.length;
       if (is_newline(text_[last])) behind_line = end;
     }
+    if (kWholeTail && end == text_.size()) return end;
     if (behind_line != pos) return behind_line;
     return end == text_.size() || last == pos ? end : last;
   }
@@ -228,9 +239,9 @@ std::size_t next_gpt2(const Scanner& s, std::size_t pos) {
   return (step.bits & kLetter) != 0 ? s.letters(body) : s.run(step.bits & (kDigit | kSign), body);
 }
 
-template <int kNumbers>
+template <int kNumbers, bool kLongS = true, bool kWholeTail = false>
 std::size_t next_cl100k(const Scanner& s, std::size_t pos) {
-  const std::size_t contracted = s.contraction<true>(pos);
+  const std::size_t contracted = s.contraction<true, kLongS>(pos);
   if (contracted != pos) return contracted;
   const Scanner::Step step = s.at(pos);
   if ((step.bits & kLetter) != 0) return s.letters(pos + step.length);
@@ -239,7 +250,7 @@ std::size_t next_cl100k(const Scanner& s, std::size_t pos) {
   if ((next.bits & kLetter) != 0 && !is_newline(s.byte(pos))) return s.letters(pos + step.length);
   if ((step.bits & kSign) != 0) return s.run_of("\r\n", s.run(kSign, pos));
   if (s.byte(pos) == ' ' && (next.bits & kSign) != 0) return s.run_of("\r\n", s.run(kSign, pos + 1));
-  return s.blanks_or_lines(pos);
+  return s.blanks_or_lines<kWholeTail>(pos);
 }
 
 // [upper]*[lower]+ or else [upper]+[lower]*, where letters without case and marks are both; `pos` if neither matches.
@@ -256,18 +267,20 @@ std::size_t cased_word(const Scanner& s, std::size_t pos, bool lower_needed) {
   return lower_needed ? behind_both : end;  // [lower]+ takes back the last character that is both
 }
 
+template <int kNumbers, bool kContractions>
 std::size_t next_o200k(const Scanner& s, std::size_t pos) {
+  const auto with_contraction = [&](std::size_t end) { return kContractions ? s.contraction<true>(end) : end; };
   const Scanner::Step step = s.at(pos);
   const bool prefix = (step.bits & (kLetter | kDigit)) == 0 && !is_newline(s.byte(pos));
   for (const bool lower_needed : {true, false}) {
     if (prefix) {
       const std::size_t end = cased_word(s, pos + step.length, lower_needed);
-      if (end != pos + step.length) return s.contraction<true>(end);
+      if (end != pos + step.length) return with_contraction(end);
     }
     const std::size_t end = cased_word(s, pos, lower_needed);
-    if (end != pos) return s.contraction<true>(end);
+    if (end != pos) return with_contraction(end);
   }
-  if ((step.bits & kDigit) != 0) return s.numbers(pos, 3);
+  if ((step.bits & kDigit) != 0) return s.numbers(pos, kNumbers);
   if ((step.bits & kSign) != 0) return s.run_of("\r\n/", s.run(kSign, pos));
   if (s.byte(pos) == ' ' && (s.at(pos + 1).bits & kSign) != 0) return s.run_of("\r\n/", s.run(kSign, pos + 1));
   return s.blanks_or_lines(pos);
@@ -312,7 +325,14 @@ std::size_t scan(KnownPattern pattern, std::string_view text, Range range, std::
     case KnownPattern::kGpt2: return scan_with<kGpt2Starts>(next_gpt2, part, range.begin, words, most);
     case KnownPattern::kCl100k: return scan_with<kCl100kStarts>(next_cl100k<3>, part, range.begin, words, most);
     case KnownPattern::kQwen2: return scan_with<kCl100kStarts>(next_cl100k<1>, part, range.begin, words, most);
-    case KnownPattern::kO200k: return scan_with<kNoStarts>(next_o200k, part, range.begin, words, most);
+    case KnownPattern::kO200k: return scan_with<kNoStarts>(next_o200k<3, true>, part, range.begin, words, most);
+    case KnownPattern::kTiktokenCl100k:
+      return scan_with<kCl100kStarts>(next_cl100k<3, true, true>, part, range.begin, words, most);
+    case KnownPattern::kLlamaCppLlama3:
+      return scan_with<kCl100kStarts>(next_cl100k<3, false>, part, range.begin, words, most);
+    case KnownPattern::kLlamaCppQwen2:
+      return scan_with<kCl100kStarts>(next_cl100k<1, false>, part, range.begin, words, most);
+    case KnownPattern::kTekken: return scan_with<kNoStarts>(next_o200k<1, false>, part, range.begin, words, most);
   }
   return range.end;
 }

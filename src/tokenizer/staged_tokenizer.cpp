@@ -402,7 +402,11 @@ std::string StagedTokenizer::decode(std::span<const Token> tokens, Specials spec
   for (const Token token : tokens) check(token);
   Decoder::Run run(stages_.decoder);
   for (const Token token : tokens) {
-    if (has_text(token, specials)) run.push(text_of(token));
+    if (has_text(token, specials)) {
+      run.push(text_of(token));
+    } else {
+      run.gap();
+    }
   }
   run.finish();
   return run.take();
@@ -414,8 +418,11 @@ class StagedTokenizer::PieceStream : public Tokenizer::Stream {
       : tokenizer_(tokenizer), specials_(specials), run_(tokenizer.stages_.decoder) {}
   [[nodiscard]] std::string push(Token token) override {
     tokenizer_.check(token);
-    if (!tokenizer_.has_text(token, specials_)) return {};
-    run_.push(tokenizer_.text_of(token));
+    if (tokenizer_.has_text(token, specials_)) {
+      run_.push(tokenizer_.text_of(token));
+    } else {
+      run_.gap();
+    }
     return run_.take();
   }
   [[nodiscard]] std::string finish() override {

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 #include <string>
+#include <type_traits>
 
 #include "weft/error.h"
 
@@ -11,12 +13,18 @@ namespace {
 
 constexpr std::size_t kRemember = 4096;     // bytes of a text whose words are worth remembering
 constexpr std::size_t kMaxKnown = 1 << 14;  // words
+constexpr float kMostSum = 100000;          // of scores, in float; SentencePiece's kScoreResetThreshold
 constexpr std::size_t kWindow = 4096;       // nodes to keep when a longer text is done
 
 // Bytes of the character that starts with `first`.
 unsigned length_of(char first) {
   const auto byte = static_cast<unsigned char>(first);
   return byte < 0x80 ? 1 : byte < 0xE0 ? 2 : byte < 0xF0 ? 3 : 4;
+}
+
+[[noreturn]] void refuse_unknown() {
+  throw Error(ErrorCode::kUnsupported, "a character is in no piece, and the model names no unknown token", "text",
+              "use a tokenizer with an unknown token or byte pieces");
 }
 
 }  // namespace
@@ -68,7 +76,7 @@ template <typename Score>
 void Unigram::Encoder::find_best(std::string_view text, std::vector<Node<Score>>& nodes, Output& output) {
   const PieceTrie& trie = unigram_.trie_;
   const double* const scores = unigram_.scores_.data();
-  const double unknown_score = unigram_.options_.unknown_score;
+  const auto unknown_score = static_cast<Score>(unigram_.options_.unknown_score);
   constexpr std::uint32_t kNoWay = 0;
   const auto reserve = [&](std::size_t size) {
     if (size > nodes.size()) nodes.resize(std::max(size, nodes.size() * 2 + 64));
@@ -83,26 +91,31 @@ void Unigram::Encoder::find_best(std::string_view text, std::vector<Node<Score>>
       nodes[0].score = nodes[pos - begin].score;
       begin = pos;
     }
-    const double here = nodes[pos - begin].score;
+    if constexpr (std::is_same_v<Score, float>) {
+      const float excess = nodes[pos - begin].score;
+      if (std::abs(excess) > kMostSum) {
+        for (std::size_t at = pos; at <= reach; ++at) nodes[at - begin].score -= excess;
+      }
+    }
+    const Score here = nodes[pos - begin].score;
     const std::size_t next = pos + length_of(text[pos]);
     bool has_character = false;
-    const auto offer = [&](Token id, double sum, std::size_t end) {
+    const auto offer = [&](Token id, Score sum, std::size_t end) {
       if (end > reach) {
         reserve(end - begin + 1);
         for (std::size_t at = reach + 1; at < end; ++at) nodes[at - begin].length = kNoWay;
         reach = end;
       } else {
         const Node<Score>& node = nodes[end - begin];
-        if (node.length != kNoWay && !(sum > static_cast<double>(node.score))) return;
+        if (node.length != kNoWay && !(sum > node.score)) return;
       }
-      nodes[end - begin] = {static_cast<Score>(sum), static_cast<std::uint32_t>(end - pos), id};
+      nodes[end - begin] = {sum, static_cast<std::uint32_t>(end - pos), id};
     };
     trie.walk(text, pos, [&](std::uint32_t id, std::size_t end) {
       has_character = has_character || end == next;
-      offer(static_cast<Token>(id), scores[id] + here, end);
+      offer(static_cast<Token>(id), static_cast<Score>(scores[id]) + here, end);
     });
-    // SentencePiece compares this sum as a float, that of a piece as a double.
-    if (!has_character) offer(unigram_.options_.unknown, static_cast<Score>(unknown_score + here), next);
+    if (!has_character) offer(unigram_.options_.unknown, unknown_score + here, next);
     pos = next;
   }
   emit(text, nodes.data(), begin, text.size(), output);
@@ -137,10 +150,6 @@ void Unigram::Encoder::emit_unknown(std::string_view text, Output& output) const
   if (range.size() == 0) return;
   output.unknown = {0, 0};
   const Options& options = unigram_.options_;
-  if (options.unknown < 0) {
-    throw Error(ErrorCode::kUnsupported, "a character is in no piece, and the model names no unknown token", "text",
-                "use a tokenizer with an unknown token or byte pieces");
-  }
   const std::string_view run = text.substr(range.begin, range.size());
   const auto put = [&](Token id) {
     output.ids.push_back(id);
@@ -154,6 +163,7 @@ void Unigram::Encoder::emit_unknown(std::string_view text, Output& output) const
     for (const char byte : run) put(byte_id(byte));
     return;
   }
+  if (options.unknown < 0) refuse_unknown();
   put(options.unknown);
 }
 

@@ -19,7 +19,7 @@ class Unigram {
   /// Implementations differ in how they add up scores, and so in which of nearly equal ways is best.
   enum class Sums {
     kDouble,  ///< As tokenizers and llama.cpp: in double.
-    kSingle,  ///< As SentencePiece: kept in float, compared as a double with the sum so far.
+    kSingle,  ///< As SentencePiece 0.2.3: in float, starting anew from 0 where a sum goes beyond 100000.
   };
   struct Piece {
     std::string_view text;  ///< Not empty; lent until the constructor returns.

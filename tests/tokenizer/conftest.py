@@ -14,15 +14,15 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture(scope="session")
 def ask_raw():
-    """ask_raw(path, questions) -> the finished process of tokenizer_jsonl.cpp."""
+    """ask_raw(path, questions, **options) -> the finished process of tokenizer_jsonl.cpp."""
     program = Path(os.environ.get("WEFT_BUILD_DIR", ROOT / "build")) / "bin" / "tokenizer_jsonl"
     if not program.is_file():
         pytest.skip(f"{program} is not built")
 
-    def run(path, questions):
+    def run(path, questions, **options):
         lines = "".join(json.dumps(question) + "\n" for question in questions)
         return subprocess.run(
-            [program, path], input=lines, capture_output=True, text=True, check=False, encoding="utf-8"
+            [program, path, json.dumps(options)], input=lines, capture_output=True, text=True, check=False, encoding="utf-8"
         )
 
     return run
@@ -30,10 +30,10 @@ def ask_raw():
 
 @pytest.fixture(scope="session")
 def ask(ask_raw):
-    """ask(path, questions) -> answers, as tokenizer_jsonl.cpp says."""
+    """ask(path, questions, **options) -> answers, as tokenizer_jsonl.cpp says."""
 
-    def ask_program(path, questions):
-        done = ask_raw(path, questions)
+    def ask_program(path, questions, **options):
+        done = ask_raw(path, questions, **options)
         assert done.returncode == 0, done.stderr
         return [json.loads(line) for line in done.stdout.split("\n")[:-1]]
 
@@ -41,17 +41,23 @@ def ask(ask_raw):
 
 
 @pytest.fixture(scope="session")
-def real_file():
-    """real_file(name) -> the path of a published tokenizer.json."""
+def shared_file():
+    """shared_file("xlnet/spiece.model") -> the path of a published file."""
     folder = ROOT.parent / "shared" / "tokenizers"
 
     def find(name):
-        path = folder / name / "tokenizer.json"
+        path = folder / name
         if not path.is_file():
             pytest.skip(f"{path} is not here")
         return path
 
     return find
+
+
+@pytest.fixture(scope="session")
+def real_file(shared_file):
+    """real_file(name) -> the path of a published tokenizer.json."""
+    return lambda name: shared_file(f"{name}/tokenizer.json")
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,155 @@
+#include "symbol_model.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "utf8.h"
+
+namespace weft::tokenizer {
+namespace {
+
+constexpr std::string_view kSpace = "\u2581";
+
+using Symbols = std::vector<ScoreBpe::Symbol>;
+
+class BpeSplitter {
+ public:
+  explicit BpeSplitter(ScoreBpe bpe) : bpe_(std::move(bpe)) {}
+  class Run {
+   public:
+    Run(const BpeSplitter& splitter, std::size_t text_bytes) : encoder_(splitter.bpe_, text_bytes) {}
+    void split(std::string_view text, Symbols& symbols) { encoder_.encode(text, symbols); }
+
+   private:
+    ScoreBpe::Encoder encoder_;
+  };
+
+ private:
+  ScoreBpe bpe_;
+};
+
+class WordSplitter {
+ public:
+  explicit WordSplitter(PieceTrie pieces) : pieces_(std::move(pieces)) {}
+  class Run {
+   public:
+    Run(const WordSplitter& splitter, std::size_t) : pieces_(splitter.pieces_) {}
+    void split(std::string_view text, Symbols& symbols) {
+      for (std::size_t pos = 0; pos < text.size();) {
+        const std::size_t end = std::min(text.find(kSpace, pos + 1), text.size());
+        const std::uint32_t id = pieces_.find(text.substr(pos, end - pos));
+        symbols.push_back({id == PieceTrie::kValues ? -1 : static_cast<Token>(id), static_cast<std::uint32_t>(end - pos)});
+        pos = end;
+      }
+    }
+
+   private:
+    const PieceTrie& pieces_;
+  };
+
+ private:
+  PieceTrie pieces_;
+};
+
+class CharacterSplitter {
+ public:
+  CharacterSplitter(PieceTrie pieces, PieceTrie user_defined)
+      : pieces_(std::move(pieces)), user_defined_(std::move(user_defined)) {}
+  class Run {
+   public:
+    Run(const CharacterSplitter& splitter, std::size_t) : splitter_(splitter) {}
+    void split(std::string_view text, Symbols& symbols) {
+      for (std::size_t pos = 0; pos < text.size();) {
+        const auto found = splitter_.user_defined_.longest(text, pos);
+        const std::size_t end = found.end != pos ? found.end : pos + decode_at(text, pos).length;
+        const std::uint32_t id = splitter_.pieces_.find(text.substr(pos, end - pos));
+        symbols.push_back({id == PieceTrie::kValues ? -1 : static_cast<Token>(id), static_cast<std::uint32_t>(end - pos)});
+        pos = end;
+      }
+    }
+
+   private:
+    const CharacterSplitter& splitter_;
+  };
+
+ private:
+  PieceTrie pieces_, user_defined_;
+};
+
+template <typename Splitter>
+class SymbolModel : public Model {
+ public:
+  SymbolModel(Splitter splitter, UnknownSymbols unknown)
+      : splitter_(std::move(splitter)), unknown_(std::move(unknown)) {}
+
+  [[nodiscard]] std::unique_ptr<Model::Encoder> start(std::size_t text_bytes) const override {
+    return std::make_unique<Encoder>(*this, text_bytes);
+  }
+
+ private:
+  class Encoder : public Model::Encoder {
+   public:
+    Encoder(const SymbolModel& model, std::size_t text_bytes)
+        : unknown_(model.unknown_), run_(model.splitter_, text_bytes) {}
+
+    void encode(std::string_view text, std::span<const Range> words, std::vector<Token>& ids) override {
+      for (const Range& word : words) encode(text.substr(word.begin, word.size()), ids, nullptr);
+    }
+    void encode_word(std::string_view word, std::vector<Token>& ids, std::vector<Range>& places) override {
+      encode(word, ids, &places);
+    }
+
+   private:
+    void encode(std::string_view word, std::vector<Token>& ids, std::vector<Range>* places) {
+      symbols_.clear();
+      run_.split(word, symbols_);
+      bool after_unknown = false;
+      std::size_t pos = 0;
+      for (const ScoreBpe::Symbol& symbol : symbols_) {
+        const Range place{pos, pos + symbol.length};
+        pos = place.end;
+        const auto put = [&](Token id) {
+          ids.push_back(id);
+          if (places != nullptr) places->push_back(place);
+        };
+        const bool unknown = symbol.id < 0 || symbol.id == unknown_.unknown;
+        if (!unknown) {
+          put(symbol.id);
+        } else if (unknown_.bytes) {
+          for (const char byte : word.substr(place.begin, place.size())) {
+            put((*unknown_.bytes)[static_cast<unsigned char>(byte)]);
+          }
+        } else if (!after_unknown) {
+          put(unknown_.unknown);
+        } else if (places != nullptr) {
+          places->back().end = place.end;
+        }
+        after_unknown = unknown;
+      }
+    }
+
+    const UnknownSymbols& unknown_;
+    typename Splitter::Run run_;
+    Symbols symbols_;
+  };
+
+  Splitter splitter_;
+  UnknownSymbols unknown_;
+};
+
+}  // namespace
+
+std::unique_ptr<const Model> make_bpe_model(ScoreBpe bpe, UnknownSymbols unknown) {
+  return std::make_unique<SymbolModel<BpeSplitter>>(BpeSplitter(std::move(bpe)), std::move(unknown));
+}
+
+std::unique_ptr<const Model> make_word_model(PieceTrie pieces, UnknownSymbols unknown) {
+  return std::make_unique<SymbolModel<WordSplitter>>(WordSplitter(std::move(pieces)), std::move(unknown));
+}
+
+std::unique_ptr<const Model> make_character_model(PieceTrie pieces, PieceTrie user_defined, UnknownSymbols unknown) {
+  return std::make_unique<SymbolModel<CharacterSplitter>>(CharacterSplitter(std::move(pieces), std::move(user_defined)),
+                                                          std::move(unknown));
+}
+
+}  // namespace weft::tokenizer

@@ -1,0 +1,32 @@
+// SentencePiece's models other than Unigram: a text becomes symbols, those that are no piece become bytes or the unknown
+// token.
+#pragma once
+
+#include <array>
+#include <memory>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "model.h"
+#include "piece_trie.h"
+#include "score_bpe.h"
+#include "weft/token.h"
+
+namespace weft::tokenizer {
+
+/// What becomes of characters that are no piece.
+struct UnknownSymbols {
+  Token unknown = -1;                            ///< -1: none; then there are `bytes`.
+  std::optional<std::array<Token, 256>> bytes{};  ///< Of all bytes. Without: one `unknown` for neighbours.
+};
+
+[[nodiscard]] std::unique_ptr<const Model> make_bpe_model(ScoreBpe bpe, UnknownSymbols unknown);
+/// @param pieces  By id; words start at U+2581.
+[[nodiscard]] std::unique_ptr<const Model> make_word_model(PieceTrie pieces, UnknownSymbols unknown);
+/// @param pieces        By id: characters and `user_defined`.
+/// @param user_defined  Symbols of several characters.
+[[nodiscard]] std::unique_ptr<const Model> make_character_model(PieceTrie pieces, PieceTrie user_defined,
+                                                                UnknownSymbols unknown);
+
+}  // namespace weft::tokenizer

@@ -1,0 +1,96 @@
+"""weft::tokenizer gives the ids and the text that the sentencepiece package gives, for every kind of `.model`."""
+
+from __future__ import annotations
+
+import os
+import random
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+spm = pytest.importorskip("sentencepiece")
+
+import corpus  # noqa: E402
+import synthetic_models  # noqa: E402
+
+REAL = [
+    "bpemb-en/en.wiki.bpe.model",
+    "spm-test/test_model.model",
+    "spm-test-ja/test_ja_model.model",
+    "xlnet/spiece.model",
+    "llama2c/tokenizer.model",
+    "mistral-v1/tokenizer.model",
+]
+# How many generated texts each file gets; more take longer.
+TEXTS = int(os.environ.get("WEFT_TOKENIZER_TEXTS", "500"))
+
+
+def assert_all_equal(inputs, expected, got):
+    for given, want, have in zip(inputs, expected, got, strict=True):
+        assert have == want, f"for {given!a}"
+
+
+def assert_equal_to_reference(ask, path, streams=True):
+    reference = spm.SentencePieceProcessor(model_file=str(path))
+    pieces = [reference.id_to_piece(id) for id in range(reference.vocab_size())]
+    texts = corpus.torture() + corpus.random_texts(path.name, TEXTS, pieces[:20])
+    ids = reference.encode(texts)
+    assert_all_equal(texts, ids, ask(path, [{"encode": [[text, "text"]]} for text in texts]))
+
+    rng = random.Random(2)
+    ids += [[rng.randrange(len(pieces)) for _ in range(rng.randrange(1, 40))] for _ in range(TEXTS)]
+    decoded = [reference.decode(tokens) for tokens in ids]
+    assert_all_equal(ids, decoded, ask(path, [{"decode": tokens, "specials": "text"} for tokens in ids]))
+    if streams:
+        streamed = ask(path, [{"stream": tokens, "specials": "text"} for tokens in ids])
+        assert_all_equal(ids, decoded, ["".join(parts) for parts in streamed])
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_published_file(ask, shared_file, name):
+    assert_equal_to_reference(ask, shared_file(name))
+
+
+@pytest.mark.parametrize("name", synthetic_models.FILES)
+def test_kind(ask, tmp_path, name):
+    path = tmp_path / f"{name}.model"
+    path.write_bytes(synthetic_models.FILES[name]())
+    # A denormalizer changes what is already out when more comes: no stream can be equal to it.
+    assert_equal_to_reference(ask, path, streams="denormalizer" not in name)
+
+
+def test_pieces_and_ids_are_those_of_the_reference(ask, tmp_path):
+    path = tmp_path / "symbols.model"
+    path.write_bytes(synthetic_models.FILES["bpe_symbols"]())
+    reference = spm.SentencePieceProcessor(model_file=str(path))
+    ids = range(reference.vocab_size())
+    assert ask(path, [{"vocab_size": True}]) == [reference.vocab_size()]
+    assert ask(path, [{"piece": id} for id in ids]) == [reference.id_to_piece(id) for id in ids]
+    assert ask(path, [{"find": reference.id_to_piece(id)} for id in ids]) == list(ids)
+    assert ask(path, [{"is_special": id} for id in ids]) == [reference.is_control(id) for id in ids]
+
+
+def test_control_symbols_are_found_where_they_are_trusted(ask, tmp_path):
+    """What lies between two of them is encoded by itself, as a text of its own."""
+    path = tmp_path / "symbols.model"
+    path.write_bytes(synthetic_models.FILES["bpe_symbols_raw"]())
+    reference = spm.SentencePieceProcessor(model_file=str(path))
+    inst, end = reference.piece_to_id("[INST]"), reference.piece_to_id("</s>")
+    (ids,) = ask(path, [{"encode": [["[INST]hello world</s>x", "tokens"]]}])
+    assert ids == [inst, *reference.encode("hello world"), end, *reference.encode("x")]
+    assert ask(path, [{"decode": ids, "specials": "tokens"}]) == ["[INST]hello world</s>x"]
+    (ids,) = ask(path, [{"encode": [["[INST]", "tokens"], ["a</s>b", "text"]]}])
+    assert ids == [inst, *reference.encode("a</s>b")]
+
+
+def test_ill_formed_bytes_are_read_as_replacement_characters(ask, tmp_path):
+    path = tmp_path / "bytes.model"
+    path.write_bytes(synthetic_models.FILES["bpe_bytes"]())
+    reference = spm.SentencePieceProcessor(model_file=str(path))
+    rng = random.Random(4)
+    texts = [bytes(rng.randrange(256) for _ in range(rng.randrange(1, 40))) for _ in range(TEXTS)]
+    want = reference.encode([text.decode("utf-8", "replace") for text in texts])
+    assert_all_equal(texts, want, ask(path, [{"encode_bytes": text.hex(), "specials": "text"} for text in texts]))
