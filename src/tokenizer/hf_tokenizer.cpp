@@ -99,7 +99,7 @@ std::unique_ptr<const Tokenizer> parse_hf_tokenizer(const JsonValue& root, const
   try {
     stages.added = AddedTokens(std::move(added), stages.normalizer);
   } catch (const Error& error) {  // of the normalizer, on the contents
-    throw Error(error.code(), error.message(), std::string(name) + ": added_tokens", error.fix());
+    root.at("added_tokens").fail(error.message(), error.code(), error.fix());
   }
   stages.text_bytes = std::min<std::size_t>(limits.text_bytes, std::numeric_limits<std::int32_t>::max());
   return make_tokenizer(std::move(stages));
