@@ -45,7 +45,7 @@ def drop_no_ops(program: ExportedProgram) -> None:
             continue
         if node.target is _aten._assert_tensor_metadata.default:
             program.graph.erase_node(node)
-        elif node.target in (_aten.to.dtype, _aten.to.device, _aten.to.dtype_layout, _aten.contiguous.default):
+        elif node.target in (_aten.to.dtype, _aten.to.device, _aten.to.dtype_layout, _aten.type_as.default, _aten.contiguous.default):
             source = node.args[0]
             same = source.meta["val"].dtype == node.meta["val"].dtype and source.meta["val"].stride() == node.meta["val"].stride()
             if same and "copy" not in node.kwargs and not any(argument is True for argument in node.args):
