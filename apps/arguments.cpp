@@ -285,6 +285,8 @@ class Parser {
     app.add_flag("--count", tokenize_.count, "Show only how many tokens there are");
     app.add_flag("--jsonl", tokenize_.jsonl, "Read one JSON string a line, write one array of ids");
     app.add_flag("--decode", tokenize_.decode, "With --jsonl: read arrays of ids, write JSON strings");
+    app.add_option("--encoding", tokenize_.encoding, "Of a tiktoken file, if its name doesn't tell: cl100k_base, ...")
+        ->type_name("NAME");
     app.add_option("--specials", specials_, "What <|im_end|> in a text is: text (default) or tokens")
         ->type_name("AS")
         ->check(CLI::Validator(

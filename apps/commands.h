@@ -77,6 +77,7 @@ struct TokenizeCommand {
   std::optional<std::string> text;  ///< Without it: standard input.
   bool count = false, jsonl = false, decode = false;
   Specials specials = Specials::kAsText;
+  std::string encoding;  ///< Of a file of ranks, where its name doesn't tell.
 };
 
 struct BenchCommand {

@@ -24,13 +24,13 @@ constexpr std::size_t kOutputBytes = std::size_t{64} << 10;
 
 std::string dump(const Json& json) { return json.dump(-1, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace); }
 
-std::shared_ptr<const Tokenizer> open_tokenizer(const std::string& source) {
+std::shared_ptr<const Tokenizer> open_tokenizer(const std::string& source, const TokenizerOptions& options) {
   std::error_code ignored;
   // A checkpoint's folder, and any file that isn't a model.
   if (fs::is_directory(source, ignored) && fs::exists(fs::path(source) / "tokenizer.json", ignored)) {
-    return load_tokenizer(fs::path(source) / "tokenizer.json");
+    return load_tokenizer(fs::path(source) / "tokenizer.json", options);
   }
-  if (fs::is_regular_file(source, ignored) && detect_backend(source).empty()) return load_tokenizer(source);
+  if (fs::is_regular_file(source, ignored) && detect_backend(source).empty()) return load_tokenizer(source, options);
   ModelChoice choice;
   choice.model = source;
   const fs::path file = find_model(choice);
@@ -108,7 +108,9 @@ int show_pieces(const Tokenizer& tokenizer, const TokenizeCommand& command) {
 }  // namespace
 
 int run(const TokenizeCommand& command) {
-  const auto tokenizer = open_tokenizer(command.source);
+  TokenizerOptions options;
+  options.encoding = command.encoding;
+  const auto tokenizer = open_tokenizer(command.source, options);
   return command.jsonl ? convert_lines(*tokenizer, command) : show_pieces(*tokenizer, command);
 }
 

@@ -14,6 +14,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "weft/token.h"
@@ -224,13 +225,32 @@ class StreamDecoder {
   std::unique_ptr<Tokenizer::Stream> stream_;
 };
 
-/// Reads a tokenizer file; the format is told from the content: Hugging Face's `tokenizer.json`.
-/// @throws Error{kNotFound, kIo, kCorrupt, kUnsupported, kTooLarge} naming file and place.
+/// What tiktoken's rank files don't say. Other files say it themselves: for them, all of it must be empty.
+struct TokenizerOptions {
+  /// A published encoding: "cl100k_base", "llama3", ... (docs/tokenizer.md has all). Empty: the file's name tells.
+  std::string encoding{};
+  /// Instead of an encoding: the regular expression whose matches are a text's words ...
+  std::string pattern{};
+  /// ... and the control tokens.
+  std::vector<std::pair<std::string, Token>> special_tokens{};
+};
+
+/// Reads a tokenizer file; the format is told from the content: Hugging Face's `tokenizer.json`, SentencePiece's
+/// `.model`, tiktoken's rank files, Mistral's `tekken.json`, llama2.c's `tokenizer.bin`, the vocabulary in a GGUF file
+/// (of which only the head is read).
+/// @throws Error{kNotFound, kIo, kCorrupt, kUnsupported, kTooLarge} naming file and place; kInvalidArgument: the
+///               options don't suit the file.
 [[nodiscard]] std::unique_ptr<const Tokenizer> load_tokenizer(const std::filesystem::path& path,
+                                                              const TokenizerLimits& limits = {});
+[[nodiscard]] std::unique_ptr<const Tokenizer> load_tokenizer(const std::filesystem::path& path,
+                                                              const TokenizerOptions& options,
                                                               const TokenizerLimits& limits = {});
 
 /// The same from bytes. `name` stands in errors where load_tokenizer() has the path.
 [[nodiscard]] std::unique_ptr<const Tokenizer> parse_tokenizer(std::string_view bytes, std::string_view name,
+                                                               const TokenizerLimits& limits = {});
+[[nodiscard]] std::unique_ptr<const Tokenizer> parse_tokenizer(std::string_view bytes, std::string_view name,
+                                                               const TokenizerOptions& options,
                                                                const TokenizerLimits& limits = {});
 
 }  // namespace weft

@@ -64,7 +64,9 @@ void AddedTokens::Trie::add(std::string_view content, std::uint32_t token) {
     nodes_.emplace_back();
   }
   nodes_[at].token = token;
-  first_[static_cast<unsigned char>(content.front())] = true;
+  bool& first = first_[static_cast<unsigned char>(content.front())];
+  if (!first) firsts_ += content.front();
+  first = true;
 }
 
 void AddedTokens::Trie::finish() {
@@ -73,6 +75,14 @@ void AddedTokens::Trie::finish() {
   for (std::uint32_t i = 0; i < edges_.size(); ++i) {
     if (i == 0 || edges_[i].from != edges_[i - 1].from) nodes_[edges_[i].from].edges = i;
   }
+}
+
+std::size_t AddedTokens::Trie::next_start(std::string_view text, std::size_t pos) const {
+  if (firsts_.size() == 1) return std::min(text.find(firsts_[0], pos), text.size());
+  const auto first = [&](std::size_t i) { return first_[static_cast<unsigned char>(text[i])]; };
+  while (pos + 4 <= text.size() && !(first(pos) | first(pos + 1) | first(pos + 2) | first(pos + 3))) pos += 4;
+  while (pos < text.size() && !first(pos)) ++pos;
+  return pos;
 }
 
 template <typename Found>
@@ -125,10 +135,8 @@ void AddedTokens::find(const Trie& trie, std::string_view text, TrustOf&& trust_
   std::size_t done = 0;
   Range blanks{0, 0};  // known blanks, so that none are looked at for every token that takes them
   for (std::size_t pos = 0; !trie.empty() && pos < text.size();) {
-    if (!trie.may_start_with(text[pos])) {
-      ++pos;
-      continue;
-    }
+    pos = trie.next_start(text, pos);
+    if (pos == text.size()) break;
     const AddedToken* token = nullptr;
     std::size_t end = pos;
     bool turned_down = false;

@@ -84,7 +84,8 @@ class AddedTokens {
     void add(std::string_view content, std::uint32_t token);
     void finish();  // call once, after the last add()
     [[nodiscard]] bool empty() const { return nodes_.size() == 1; }
-    [[nodiscard]] bool may_start_with(char byte) const { return first_[static_cast<unsigned char>(byte)]; }
+    /// The next place from `pos` on where a token may start; the text's end if there is none.
+    [[nodiscard]] std::size_t next_start(std::string_view text, std::size_t pos) const;
     /// Calls `found(token, end)` for every content that `text` has at `pos`, shortest first.
     template <typename Found>
     void walk(std::string_view text, std::size_t pos, Found&& found) const;
@@ -103,6 +104,7 @@ class AddedTokens {
     std::vector<Node> nodes_{1};
     std::vector<Edge> edges_;  // by `from`, then `byte`, after finish()
     bool first_[256] = {};
+    std::string firsts_;  // the bytes that first_ has
   };
 
   template <typename TrustOf>

@@ -21,9 +21,22 @@ std::uint64_t load(const char* from) {
 }
 
 std::uint64_t mix(std::uint64_t a, std::uint64_t b) {
-  const std::uint64_t sum = a * 0x9E3779B97F4A7C15 ^ std::rotl(b, 29) * 0xC2B2AE3D27D4EB4F;
-  return (sum ^ sum >> 32) * 0xD6E8FEB86659FD93;
+  const std::uint64_t sum = (a ^ std::rotl(b * 0xC2B2AE3D27D4EB4F, 32)) * 0x9E3779B97F4A7C15;
+  return sum ^ sum >> 32;
 }
+
+// What keeps the first n of 16 bytes, read as two little-endian numbers.
+constexpr auto kMasks = [] {
+  std::array<std::array<std::uint64_t, 2>, 17> masks{};
+  for (std::size_t n = 0; n <= 16; ++n) {
+    for (std::size_t half = 0; half < 2; ++half) {
+      const std::size_t bytes = std::min<std::size_t>(8, n - std::min(n, 8 * half));
+      masks[n][half] = bytes == 8 ? ~std::uint64_t{0} : (std::uint64_t{1} << 8 * bytes) - 1;
+    }
+  }
+  return masks;
+}();
+static_assert(std::endian::native == std::endian::little);
 
 }  // namespace
 
@@ -31,12 +44,12 @@ std::uint64_t mix(std::uint64_t a, std::uint64_t b) {
 // are one line; together they stay in the second-level cache.
 class Bpe::Cache {
  public:
-  static constexpr std::size_t kShortest = 16, kLongest = 40;
+  static constexpr std::size_t kShortest = 16, kLongest = 40, kMargin = 4;
 
   struct Small {
     std::uint64_t a = 0, b = 0;  // the word, zeros behind it
     std::array<Token, 3> ids{};
-    std::uint32_t bytes_count = 0;  // the word's length and the number of ids; 0: free
+    std::uint16_t bytes = 0, count = 0;  // 0: free
   };
   struct alignas(64) Large {
     std::array<char, kLongest> word{};
@@ -51,12 +64,12 @@ class Bpe::Cache {
   }
   [[nodiscard]] bool is_full_size() const { return small_.size() == kSmalls; }
 
-  Small& small(std::uint64_t a, std::uint64_t b) { return small_[(mix(a, b) >> 40) & (small_.size() - 1)]; }
+  Small& small(std::uint64_t a, std::uint64_t b) { return small_[mix(a, b) & (small_.size() - 1)]; }
   Large& large(std::string_view word) {
     const char *p = word.data(), *last = p + word.size() - 8;
     std::uint64_t hash = word.size();
     for (; p < last; p += 8) hash = mix(hash, load(p));
-    return large_[(mix(hash, load(last)) >> 40) & (large_.size() - 1)];
+    return large_[mix(hash, load(last)) & (large_.size() - 1)];
   }
 
  private:
@@ -233,29 +246,27 @@ Bpe::Encoder::~Encoder() {
 void Bpe::Encoder::encode(std::string_view text, std::span<const Range> words, std::vector<Token>& ids) {
   std::size_t bytes = 0;
   for (const Range& word : words) bytes += word.size();
-  const std::size_t used = ids.size();
   // Room for all that may come; a cached word is stored with what follows.
-  ids.resize(used + bytes * bpe_.alphabet_.most_ids_of_a_byte() + 4);
-  Token* out = ids.data() + used;
+  const std::size_t most = bytes * bpe_.alphabet_.most_ids_of_a_byte() + Cache::kMargin;
+  if (ids_.size() < most) ids_.resize(most);
+  Token* out = ids_.data();
+  Cache& cache = *cache_;
   for (const Range& range : words) {
     const char* const p = text.data() + range.begin;
     const std::size_t n = range.size();
     if (n <= Cache::kShortest) {
-      std::uint64_t a = 0, b = 0;
+      std::uint64_t a, b;
       if (range.begin + Cache::kShortest <= text.size()) {
-        a = load(p), b = load(p + 8);
-        const std::size_t cut = 8 * (Cache::kShortest - n);  // bits behind the word
-        b = cut >= 64 ? 0 : b << cut >> cut;
-        a = cut > 64 ? a << (cut - 64) >> (cut - 64) : a;
+        a = load(p) & kMasks[n][0], b = load(p + 8) & kMasks[n][1];
       } else {
         char padded[Cache::kShortest] = {};
         std::memcpy(padded, p, n);
         a = load(padded), b = load(padded + 8);
       }
-      Cache::Small& known = cache_->small(a, b);
-      if (known.a == a && known.b == b && (known.bytes_count & 255) == n) {
+      Cache::Small& known = cache.small(a, b);
+      if (known.a == a && known.b == b && known.bytes == n) {
         std::memcpy(out, known.ids.data(), sizeof known.ids);
-        out += known.bytes_count >> 8;
+        out += known.count;
         continue;
       }
       Token* const end = bpe_.encode_word({p, n}, out);
@@ -263,11 +274,11 @@ void Bpe::Encoder::encode(std::string_view text, std::span<const Range> words, s
       if (count <= known.ids.size()) {
         known.a = a, known.b = b;
         std::copy(out, end, known.ids.begin());
-        known.bytes_count = static_cast<std::uint32_t>(n | count << 8);
+        known.bytes = static_cast<std::uint16_t>(n), known.count = static_cast<std::uint16_t>(count);
       }
       out = end;
     } else if (n <= Cache::kLongest) {
-      Cache::Large& known = cache_->large({p, n});
+      Cache::Large& known = cache.large({p, n});
       if (known.bytes == n && std::memcmp(known.word.data(), p, n) == 0) {
         out = std::copy_n(known.ids.begin(), known.count, out);
         continue;
@@ -277,15 +288,14 @@ void Bpe::Encoder::encode(std::string_view text, std::span<const Range> words, s
       if (count <= known.ids.size()) {
         std::memcpy(known.word.data(), p, n);
         std::copy(out, end, known.ids.begin());
-        known.bytes = static_cast<std::uint8_t>(n);
-        known.count = static_cast<std::uint8_t>(count);
+        known.bytes = static_cast<std::uint8_t>(n), known.count = static_cast<std::uint8_t>(count);
       }
       out = end;
     } else {
       out = bpe_.encode_word({p, n}, out);
     }
   }
-  ids.resize(static_cast<std::size_t>(out - ids.data()));
+  ids.insert(ids.end(), ids_.data(), out);
 }
 
 void Bpe::Encoder::encode_word(std::string_view word, std::vector<Token>& ids, std::vector<Range>& places) {

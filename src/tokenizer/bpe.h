@@ -60,6 +60,7 @@ class Bpe : public Model {
    private:
     const Bpe& bpe_;
     std::unique_ptr<Cache> cache_;
+    std::vector<Token> ids_;  // of the words at hand
   };
 
  private:

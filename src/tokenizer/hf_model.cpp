@@ -126,18 +126,6 @@ std::unique_ptr<const Model> read_unigram(const JsonValue& model, const PieceTab
                                           const std::unordered_set<Token>& special) {
   Unigram::Options options;
   options.unknown_runs_may_be_pieces = true;
-  std::vector<Unigram::Piece> pieces;
-  double lowest = std::numeric_limits<double>::infinity();
-  Token id = 0;
-  for (const auto& [key, item] : model.at("vocab")) {
-    auto part = item.begin();
-    ++part;
-    const double score = (*part).value.number();
-    lowest = std::min(lowest, score);
-    if (!special.contains(id) && !vocabulary[id].empty()) pieces.push_back({vocabulary[id], id, score});
-    ++id;
-  }
-  options.unknown_score = lowest - 10;  // tokenizers' K_UNK_PENALTY
   if (const auto unknown = model.find("unk_id")) {
     const std::size_t number = unknown->integer(std::size_t{1} << 31);
     if (number >= vocabulary.size()) {
@@ -146,6 +134,19 @@ std::unique_ptr<const Model> read_unigram(const JsonValue& model, const PieceTab
     }
     options.unknown = static_cast<Token>(number);
   }
+  std::vector<Unigram::Piece> pieces;
+  double lowest = std::numeric_limits<double>::infinity();
+  Token id = 0;
+  for (const auto& [key, item] : model.at("vocab")) {
+    auto part = item.begin();
+    ++part;
+    const double score = (*part).value.number();
+    lowest = std::min(lowest, score);
+    const bool allowed = !special.contains(id) || id == options.unknown;
+    if (allowed && !vocabulary[id].empty()) pieces.push_back({vocabulary[id], id, score});
+    ++id;
+  }
+  options.unknown_score = lowest - 10;  // tokenizers' K_UNK_PENALTY
   if (model.boolean_or("byte_fallback", false)) {
     constexpr std::string_view kDigits = "0123456789ABCDEF";
     auto& bytes = options.bytes.emplace();
@@ -159,9 +160,10 @@ std::unique_ptr<const Model> read_unigram(const JsonValue& model, const PieceTab
 std::unique_ptr<const Model> read_word_piece(const JsonValue& model, const PieceTable& vocabulary,
                                              const std::unordered_set<Token>& special) {
   const std::string_view prefix = model.at("continuing_subword_prefix").string();
+  const Token unknown = vocabulary.find(model.at("unk_token").string());
   std::vector<PieceTrie::Entry> first, continuing;
   for (Token id = 0; id < static_cast<Token>(vocabulary.size()); ++id) {
-    if (!vocabulary.has(id) || special.contains(id) || vocabulary[id].empty()) continue;
+    if (!vocabulary.has(id) || (special.contains(id) && id != unknown) || vocabulary[id].empty()) continue;
     const std::string_view piece = vocabulary[id];
     first.push_back({piece, static_cast<std::uint32_t>(id)});
     if (piece.size() > prefix.size() && piece.starts_with(prefix)) {
@@ -169,7 +171,7 @@ std::unique_ptr<const Model> read_word_piece(const JsonValue& model, const Piece
     }
   }
   WordPiece::Options options;
-  options.unknown = vocabulary.find(model.at("unk_token").string());
+  options.unknown = unknown;
   options.max_characters = model.at("max_input_chars_per_word").integer(std::numeric_limits<std::int64_t>::max());
   return std::make_unique<WordPiece>(std::move(first), std::move(continuing), options);
 }

@@ -77,10 +77,7 @@ std::unordered_set<Token> special_ids(const std::vector<AddedToken>& added) {
 
 }  // namespace
 
-std::unique_ptr<const Tokenizer> parse_hf_tokenizer(std::string_view bytes, std::string_view name,
-                                                    const TokenizerLimits& limits) {
-  const JsonDocument document(bytes, std::string(name), limits);
-  const JsonValue root = document.root();
+std::unique_ptr<const Tokenizer> parse_hf_tokenizer(const JsonValue& root, const TokenizerLimits& limits) {
   if (const auto version = root.find("version"); version && version->string() != "1.0") {
     version->fail("version " + quoted(version->string()) + " is not supported; this is: 1.0", ErrorCode::kUnsupported,
                   "report the model");

@@ -2,14 +2,13 @@
 #pragma once
 
 #include <memory>
-#include <string_view>
 
+#include "json.h"
 #include "weft/tokenizer.h"
 
 namespace weft::tokenizer {
 
 /// @throws Error{kCorrupt, kUnsupported, kTooLarge}
-std::unique_ptr<const Tokenizer> parse_hf_tokenizer(std::string_view bytes, std::string_view name,
-                                                    const TokenizerLimits& limits);
+std::unique_ptr<const Tokenizer> parse_hf_tokenizer(const JsonValue& root, const TokenizerLimits& limits);
 
 }  // namespace weft::tokenizer

@@ -9,7 +9,8 @@
 #include <vector>
 
 #include "json.h"
-#include "sentencepiece_pieces.h"
+#include "sentencepiece.h"
+#include "sentencepiece_model.h"
 #include "weft/error.h"
 
 namespace weft::tokenizer {
@@ -20,6 +21,31 @@ constexpr std::size_t kMostPieceBytes = 7999;  // SentencePiece's bound
 std::uint32_t read_u32(std::string_view bytes, std::size_t pos) {
   const auto byte = [&](std::size_t i) { return std::uint32_t{static_cast<unsigned char>(bytes[pos + i])}; };
   return byte(0) | byte(1) << 8 | byte(2) << 16 | byte(3) << 24;
+}
+
+// The file keeps no types: llama2.c itself counts on the first ids being what Llama 2 has there. It spells U+2581 as a
+// blank, and control pieces with line ends around them.
+void restore_types(SentencePieceModel& model, const std::string& name) {
+  using Type = SentencePieceModel::Type;
+  for (std::size_t id = 0; id < model.pieces.size(); ++id) {
+    auto& piece = model.pieces[id];
+    const bool right = id == 0   ? piece.text == "<unk>"
+                       : id < 3  ? piece.text == (id == 1 ? "\n<s>\n" : "\n</s>\n")
+                       : id < 259 ? byte_of_piece(piece.text) == static_cast<int>(id) - 3
+                                  : true;
+    if (!right) {
+      throw Error(ErrorCode::kCorrupt,
+                  "piece " + std::to_string(id) + " is " + tokenizer::quoted(piece.text) +
+                      ", where <unk>, <s>, </s> and the bytes are expected in this order",
+                  name, "make the file again from tokenizer.model, with llama2.c's tokenizer.py");
+    }
+    piece.type = id == 0 ? Type::kUnknown : id < 3 ? Type::kControl : id < 259 ? Type::kByte : Type::kNormal;
+    if (id == 1 || id == 2) piece.text = id == 1 ? "<s>" : "</s>";
+    if (id < 259) continue;
+    std::string text;
+    for (const char c : piece.text) text += c == ' ' ? std::string("\u2581") : std::string(1, c);
+    piece.text = std::move(text);
+  }
 }
 
 }  // namespace
@@ -60,7 +86,7 @@ std::unique_ptr<const Tokenizer> parse_llama2c(std::string_view bytes, std::stri
     pos += 8 + length;
     model.pieces.push_back(std::move(piece));
   }
-  restore_llama_types(model, [&](const std::string& message) { fail(4, message); });
+  restore_types(model, std::string(name));
   return make_sentencepiece_tokenizer(std::move(model), name, limits);
 }
 

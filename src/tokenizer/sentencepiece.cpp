@@ -115,7 +115,12 @@ std::unique_ptr<const Model> make_model(const SentencePieceModel& model, std::st
 
 std::unique_ptr<const Tokenizer> parse_sentencepiece(std::string_view bytes, std::string_view name,
                                                      const TokenizerLimits& limits) {
-  SentencePieceModel model = parse_sentencepiece_model(bytes, name, limits);
+  return make_sentencepiece_tokenizer(parse_sentencepiece_model(bytes, name, limits), name, limits);
+}
+
+std::unique_ptr<const Tokenizer> make_sentencepiece_tokenizer(SentencePieceModel model, std::string_view name,
+                                                              const TokenizerLimits& limits) {
+  check_sentencepiece_model(model, name);
   Stages stages;
   stages.model = make_model(model, name);
   stages.pieces.resize(model.pieces.size());

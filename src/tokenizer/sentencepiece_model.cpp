@@ -96,10 +96,11 @@ void read_rules(const ProtobufField& field, SentencePieceRules& rules) {
   }
 }
 
-// The same demands that SentencePiece makes when it loads a model.
-void check(SentencePieceModel& model, const std::string& name) {
+}  // namespace
+
+void check_sentencepiece_model(SentencePieceModel& model, std::string_view name) {
   const auto fail = [&](const std::string& message) {
-    throw Error(ErrorCode::kCorrupt, message, name, std::string(kFetchAgain));
+    throw Error(ErrorCode::kCorrupt, message, std::string(name), std::string(kFetchAgain));
   };
   if (model.pieces.empty()) fail("has no pieces");
   std::unordered_set<std::string_view> normal, reserved;
@@ -129,8 +130,6 @@ void check(SentencePieceModel& model, const std::string& name) {
     fail("lacks byte pieces: it has " + std::to_string(bytes.count()) + " of 256, although it says byte_fallback");
   }
 }
-
-}  // namespace
 
 bool is_sentencepiece_model(std::string_view bytes) {
   // A piece, as the only things that may be in it, and behind it another field of a model (or a cut).
@@ -186,7 +185,6 @@ SentencePieceModel parse_sentencepiece_model(std::string_view bytes, std::string
     throw Error(ErrorCode::kCorrupt, error.message, std::string(name) + ": byte " + std::to_string(error.place),
                 std::string(kFetchAgain));
   }
-  check(model, std::string(name));
   return model;
 }
 

@@ -47,6 +47,11 @@ struct SentencePieceModel {
 /// The byte that "<0x41>" stands for, or -1.
 [[nodiscard]] int byte_of_piece(std::string_view piece);
 
+/// Makes SentencePiece's own demands on a model, and fills in `unknown`.
+/// @throws Error{kCorrupt}
+void check_sentencepiece_model(SentencePieceModel& model, std::string_view name);
+
+/// Reads a file; what it holds isn't yet checked.
 /// @throws Error{kCorrupt, kUnsupported, kTooLarge}
 [[nodiscard]] SentencePieceModel parse_sentencepiece_model(std::string_view bytes, std::string_view name,
                                                            const TokenizerLimits& limits);

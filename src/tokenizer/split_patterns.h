@@ -18,6 +18,10 @@ enum class KnownPattern {
   kCl100k,  ///< GPT-4 and Llama 3: numbers in groups of three, letters with one sign before them.
   kQwen2,   ///< The same, but each digit by itself.
   kO200k,   ///< GPT-4o: words also end where their case changes.
+  kTiktokenCl100k,  ///< tiktoken's own form of kCl100k: blanks at a text's end are one word, line ends included.
+  kLlamaCppLlama3,  ///< llama.cpp's form of kCl100k: no long s in contractions.
+  kLlamaCppQwen2,   ///< The same of kQwen2.
+  kTekken,          ///< Mistral's form of kO200k: each digit by itself, no contractions.
 };
 
 std::optional<KnownPattern> find_known_pattern(std::string_view regex);

@@ -1,18 +1,27 @@
 #include "weft/tokenizer.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
 #include <string>
 #include <system_error>
 
+#include "gguf.h"
+#include "gguf_metadata.h"
 #include "hf_tokenizer.h"
+#include "json.h"
+#include "llama2c.h"
 #include "sentencepiece.h"
 #include "sentencepiece_model.h"
+#include "tekken.h"
+#include "tiktoken.h"
 #include "weft/error.h"
 
 namespace weft {
 namespace {
+
+constexpr std::uintmax_t kGgufHead = 8 << 20;  // bytes to read first
 
 void check_size(std::uintmax_t bytes, const std::string& name, const TokenizerLimits& limits) {
   if (bytes <= limits.file_bytes) return;
@@ -22,7 +31,8 @@ void check_size(std::uintmax_t bytes, const std::string& name, const TokenizerLi
       name, "raise TokenizerLimits::file_bytes if it is a tokenizer");
 }
 
-std::string read_file(const std::filesystem::path& path, const TokenizerLimits& limits) {
+// The first `most` bytes of the file, or all.
+std::string read_file(const std::filesystem::path& path, std::uintmax_t most, const TokenizerLimits* limits) {
   const std::string name = path.string();
   std::error_code error;
   const auto status = std::filesystem::status(path, error);
@@ -33,11 +43,11 @@ std::string read_file(const std::filesystem::path& path, const TokenizerLimits& 
     throw Error(ErrorCode::kIo, "is a folder, not a tokenizer file", name, "name the file in it");
   }
   const std::uintmax_t size = std::filesystem::file_size(path, error);
-  if (!error) check_size(size, name, limits);
+  if (!error && limits != nullptr) check_size(size, name, *limits);
   std::ifstream file(path, std::ios::binary);
   std::string bytes;
   if (file && !error) {
-    bytes.resize(static_cast<std::size_t>(size));
+    bytes.resize(static_cast<std::size_t>(std::min(size, most)));
     file.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
     bytes.resize(static_cast<std::size_t>(file.gcount()));
   }
@@ -48,25 +58,84 @@ std::string read_file(const std::filesystem::path& path, const TokenizerLimits& 
   return bytes;
 }
 
+[[noreturn]] void refuse_cut_gguf(std::string_view name) {
+  throw Error(ErrorCode::kCorrupt, "ends inside of its metadata", std::string(name),
+              "the file is cut short or damaged; fetch it again");
+}
+
+std::unique_ptr<const Tokenizer> parse_gguf(std::string_view bytes, std::string_view name,
+                                            const TokenizerLimits& limits) {
+  return tokenizer::make_gguf_tokenizer(tokenizer::GgufMetadata(bytes, std::string(name)), limits);
+}
+
+// A model of many gigabytes has its metadata at its head.
+std::unique_ptr<const Tokenizer> load_gguf(const std::filesystem::path& path, const TokenizerLimits& limits) {
+  for (std::uintmax_t size = std::min<std::uintmax_t>(kGgufHead, limits.file_bytes);; size *= 2) {
+    size = std::min<std::uintmax_t>(size, limits.file_bytes);
+    const std::string bytes = read_file(path, size, nullptr);
+    try {
+      return parse_gguf(bytes, path.string(), limits);
+    } catch (const tokenizer::GgufMetadata::TooShort&) {
+      if (bytes.size() < size) refuse_cut_gguf(path.string());
+      check_size(size + (size == limits.file_bytes), path.string(), limits);
+    }
+  }
+}
+
+void check_no_options(const TokenizerOptions& options, std::string_view name) {
+  if (options.encoding.empty() && options.pattern.empty() && options.special_tokens.empty()) return;
+  throw Error(ErrorCode::kInvalidArgument, "an encoding, a pattern or control tokens are given for a file that has its own",
+              std::string(name), "give them for tiktoken's rank files only");
+}
+
 }  // namespace
 
 std::unique_ptr<const Tokenizer> parse_tokenizer(std::string_view bytes, std::string_view name,
-                                                 const TokenizerLimits& limits) {
+                                                 const TokenizerOptions& options, const TokenizerLimits& limits) {
+  if (tokenizer::is_gguf(bytes)) {
+    check_no_options(options, name);
+    try {
+      return parse_gguf(bytes, name, limits);
+    } catch (const tokenizer::GgufMetadata::TooShort&) {
+      refuse_cut_gguf(name);
+    }
+  }
   check_size(bytes.size(), std::string(name), limits);
+  if (tokenizer::is_tiktoken(bytes)) return tokenizer::parse_tiktoken(bytes, name, options, limits);
+  check_no_options(options, name);
   if (tokenizer::is_sentencepiece_model(bytes)) return tokenizer::parse_sentencepiece(bytes, name, limits);
+  if (tokenizer::is_llama2c(bytes)) return tokenizer::parse_llama2c(bytes, name, limits);
   const std::size_t start = bytes.find_first_not_of(" \t\r\n\xEF\xBB\xBF");
   if (start == std::string_view::npos) {
     throw Error(ErrorCode::kCorrupt, "the file is empty", std::string(name), "fetch it again");
   }
   if (bytes[start] != '{') {
-    throw Error(ErrorCode::kUnsupported, "is no tokenizer file of a known format; this is: Hugging Face tokenizer.json",
+    throw Error(ErrorCode::kUnsupported,
+                "is no tokenizer file of a known format; these are: Hugging Face tokenizer.json, SentencePiece .model, "
+                "tiktoken ranks, Mistral tekken.json, llama2.c tokenizer.bin, GGUF",
                 std::string(name), "name the model's tokenizer.json");
   }
-  return tokenizer::parse_hf_tokenizer(bytes, name, limits);
+  const tokenizer::JsonDocument document(bytes, std::string(name), limits);
+  if (tokenizer::is_tekken(document.root())) return tokenizer::parse_tekken(document.root(), name, limits);
+  return tokenizer::parse_hf_tokenizer(document.root(), limits);
+}
+
+std::unique_ptr<const Tokenizer> parse_tokenizer(std::string_view bytes, std::string_view name,
+                                                 const TokenizerLimits& limits) {
+  return parse_tokenizer(bytes, name, TokenizerOptions(), limits);
+}
+
+std::unique_ptr<const Tokenizer> load_tokenizer(const std::filesystem::path& path, const TokenizerOptions& options,
+                                                const TokenizerLimits& limits) {
+  if (tokenizer::is_gguf(read_file(path, 4, nullptr))) {
+    check_no_options(options, path.string());
+    return load_gguf(path, limits);
+  }
+  return parse_tokenizer(read_file(path, limits.file_bytes, &limits), path.string(), options, limits);
 }
 
 std::unique_ptr<const Tokenizer> load_tokenizer(const std::filesystem::path& path, const TokenizerLimits& limits) {
-  return parse_tokenizer(read_file(path, limits), path.string(), limits);
+  return load_tokenizer(path, TokenizerOptions(), limits);
 }
 
 }  // namespace weft

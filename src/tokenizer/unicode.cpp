@@ -58,6 +58,8 @@ bool same_name(std::string_view a, std::string_view b) {
 
 }  // namespace
 
+const CategoryTable kCategoryTable{kCategoryIndex, kCategoryBlocks, std::size(kCategoryBlocks)};
+
 Category category(char32_t c) noexcept { return static_cast<Category>(look_up(kCategoryIndex, kCategoryBlocks, c)); }
 
 std::uint8_t flags(char32_t c) noexcept { return look_up(kFlagsIndex, kFlagsBlocks, c); }

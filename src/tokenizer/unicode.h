@@ -1,6 +1,7 @@
 // What a character is, as Hugging Face's tokenizers sees it (make_unicode_tables.py says why that is special).
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -71,6 +72,13 @@ enum class GraphemeBreak : std::uint8_t {
 };
 
 Category category(char32_t c) noexcept;
+/// What category() looks up, for those who make their own classes of it: blocks[index[c / 128] * 128 + c % 128].
+struct CategoryTable {
+  const std::uint16_t* index;
+  const std::uint8_t* blocks;
+  std::size_t blocks_size;
+};
+extern const CategoryTable kCategoryTable;
 inline bool in(CategorySet set, char32_t c) noexcept { return set >> static_cast<int>(category(c)) & 1; }
 /// The flags of `c`, joined.
 std::uint8_t flags(char32_t c) noexcept;

@@ -14,15 +14,15 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture(scope="session")
 def ask():
-    """ask(path, questions) -> answers, as tokenizer_jsonl.cpp says."""
+    """ask(path, questions, **options) -> answers, as tokenizer_jsonl.cpp says."""
     program = Path(os.environ.get("WEFT_BUILD_DIR", ROOT / "build")) / "bin" / "tokenizer_jsonl"
     if not program.is_file():
         pytest.skip(f"{program} is not built")
 
-    def ask_program(path, questions):
+    def ask_program(path, questions, **options):
         lines = "".join(json.dumps(question) + "\n" for question in questions)
         done = subprocess.run(
-            [program, path], input=lines, capture_output=True, text=True, check=False, encoding="utf-8"
+            [program, path, json.dumps(options)], input=lines, capture_output=True, text=True, check=False, encoding="utf-8"
         )
         assert done.returncode == 0, done.stderr
         return [json.loads(line) for line in done.stdout.split("\n")[:-1]]

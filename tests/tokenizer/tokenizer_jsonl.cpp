@@ -1,6 +1,6 @@
 // Answers questions to a tokenizer, one JSON object a line, for tests in other languages.
 //
-//   tokenizer_jsonl tokenizer.json < questions > answers
+//   tokenizer_jsonl tokenizer.json [OPTIONS] < questions > answers
 //
 //   {"encode": [["text", "tokens"], ["text", "text"]]}   parts and what control tokens in them mean -> [1, 2, 3];
 //       a part's text may come as hexadecimal bytes behind it: ["", "text", "68656c6c6f"]
@@ -146,15 +146,26 @@ json answer(const weft::Tokenizer& tokenizer, const json& question) {
   return tokenizer.vocab_size();
 }
 
+// {"encoding": "gpt2"}, or {"pattern": "...", "special_tokens": {"<|end|>": 7}}
+weft::TokenizerOptions file_options(const json& options) {
+  weft::TokenizerOptions result;
+  result.encoding = options.value("encoding", "");
+  result.pattern = options.value("pattern", "");
+  if (options.contains("special_tokens")) {
+    for (const auto& [content, id] : options["special_tokens"].items()) result.special_tokens.emplace_back(content, id);
+  }
+  return result;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 2) {
-    std::cerr << "usage: tokenizer_jsonl FILE < questions > answers\n";
+  if (argc < 2 || argc > 3) {
+    std::cerr << "usage: tokenizer_jsonl FILE [OPTIONS] < questions > answers\n";
     return 2;
   }
   try {
-    const auto tokenizer = weft::load_tokenizer(argv[1]);
+    const auto tokenizer = weft::load_tokenizer(argv[1], file_options(argc > 2 ? json::parse(argv[2]) : json::object()));
     for (std::string line; std::getline(std::cin, line);) {
       json reply;
       try {

@@ -267,10 +267,30 @@ const BadFile kBadFiles[] = {
     {"NoModel", [](json& f) { f.erase("model"); }, kCorrupt, "tiny.json: has no \"model\""},
     {"ModelIsNoObject", [](json& f) { f["model"] = 3; }, kCorrupt,
      "tiny.json: model: must be an object, not an integer"},
-    {"OtherModel", [](json& f) { f["model"]["type"] = "Unigram"; }, kUnsupported,
-     "tiny.json: model.type: the model \"Unigram\" is not supported; this is: BPE"},
-    {"UntypedModel", [](json& f) { f["model"] = {{"vocab", json::object()}}; }, kUnsupported,
-     "tiny.json: model: the model without a type or merges is not supported; this is: BPE"},
+    {"OtherModel", [](json& f) { f["model"]["type"] = "Markov"; }, kUnsupported,
+     "tiny.json: model.type: the model \"Markov\" is not supported; these are: BPE, Unigram, WordLevel, WordPiece"},
+    {"UntypedModel", [](json& f) { f["model"] = {{"vocab", json::object()}}; }, kCorrupt,
+     "tiny.json: model: has no \"unk_token\""},
+    {"UnigramOfAnObject", [](json& f) { f["model"]["type"] = "Unigram"; }, kCorrupt,
+     "tiny.json: model.vocab: must be an array, not an object"},
+    {"UnigramPieceWithoutScore", [](json& f) { f["model"] = {{"vocab", {{"a", 0.5}, {"b"}}}}; }, kCorrupt,
+     "tiny.json: model.vocab[1]: must be a piece and its score"},
+    {"UnigramScoreIsText", [](json& f) { f["model"] = {{"vocab", {{"a", "b"}}}}; }, kCorrupt,
+     "tiny.json: model.vocab[0][1]: must be a number, not a string"},
+    {"UnigramWithoutItsUnknown", [](json& f) { f["model"] = {{"vocab", {{"a", 0.5}}}, {"unk_id", 1}}; }, kCorrupt,
+     "tiny.json: model.unk_id: the unk_id 1 is beyond the 1 pieces of model.vocab"},
+    {"UnigramWithNegativeUnknown", [](json& f) { f["model"] = {{"vocab", {{"a", 0.5}}}, {"unk_id", -1}}; }, kCorrupt,
+     "tiny.json: model.unk_id: must be an integer"},
+    {"WordPieceWithoutPrefix", [](json& f) { f["model"]["type"] = "WordPiece"; }, kCorrupt,
+     "tiny.json: model: has no \"continuing_subword_prefix\""},
+    {"WordPieceOfNegativeLength",
+     [](json& f) {
+       f["model"].update(
+           {{"type", "WordPiece"}, {"continuing_subword_prefix", ""}, {"unk_token", "a"}, {"max_input_chars_per_word", -1}});
+     },
+     kCorrupt, "tiny.json: model.max_input_chars_per_word: must be an integer"},
+    {"WordLevelWithoutUnknown", [](json& f) { f["model"]["type"] = "WordLevel"; }, kCorrupt,
+     "tiny.json: model: has no \"unk_token\""},
     {"OtherVersion", [](json& f) { f["version"] = "2.0"; }, kUnsupported,
      "tiny.json: version: version \"2.0\" is not supported"},
     {"NoVocab", [](json& f) { f["model"].erase("vocab"); }, kCorrupt, "tiny.json: model: has no \"vocab\""},
@@ -306,12 +326,6 @@ const BadFile kBadFiles[] = {
      "tiny.json: model.merges[0]: the second piece lacks the continuing_subword_prefix \"##\""},
     {"Dropout", [](json& f) { f["model"]["dropout"] = 0.1; }, kUnsupported,
      "tiny.json: model.dropout: dropout makes ids random and is not supported"},
-    {"ByteFallback",
-     [](json& f) {
-       f["model"]["byte_fallback"] = true;
-       f["model"]["vocab"].erase("a");
-     },
-     kUnsupported, "tiny.json: model.byte_fallback: byte_fallback is not supported, and the vocabulary lacks bytes"},
     {"UnknownUnknown",
      [](json& f) {
        f["model"]["unk_token"] = "<unk>";
@@ -330,23 +344,37 @@ const BadFile kBadFiles[] = {
      "tiny.json: added_tokens[0].special: must be a boolean, not an integer"},
     {"VeryLongAddedToken", [](json& f) { f["added_tokens"][0]["content"] = std::string(2000, 'x'); }, kTooLarge,
      "tiny.json: added_tokens[0].content: an added token of more than 1024 bytes"},
-    {"OtherNormalizer", [](json& f) { f["normalizer"] = {{"type", "BertNormalizer"}}; }, kUnsupported,
-     "tiny.json: normalizer.type: the normalizer \"BertNormalizer\" is not supported; these are: "},
+    {"OtherNormalizer", [](json& f) { f["normalizer"] = {{"type", "Shout"}}; }, kUnsupported,
+     "tiny.json: normalizer.type: the normalizer \"Shout\" is not supported; these are: "},
+    {"NormalizerWithoutFlag", [](json& f) { f["normalizer"] = {{"type", "BertNormalizer"}}; }, kCorrupt,
+     "tiny.json: normalizer: has no \"lowercase\""},
+    {"CharsmapIsNoBase64",
+     [](json& f) { f["normalizer"] = {{"type", "Precompiled"}, {"precompiled_charsmap", "AAA*"}}; }, kCorrupt,
+     "tiny.json: normalizer.precompiled_charsmap: is not base64"},
+    {"CharsmapIsCutShort",
+     [](json& f) { f["normalizer"] = {{"type", "Precompiled"}, {"precompiled_charsmap", "ALQCAACEAAAAAACA"}}; }, kCorrupt,
+     "tiny.json: normalizer.precompiled_charsmap: the character map says that its double array has"},
     {"OtherPreTokenizer",
-     [](json& f) { f["pre_tokenizer"] = {{"type", "Sequence"}, {"pretokenizers", {{{"type", "Metaspace"}}}}}; },
+     [](json& f) { f["pre_tokenizer"] = {{"type", "Sequence"}, {"pretokenizers", {{{"type", "Scissors"}}}}}; },
      kUnsupported,
-     "tiny.json: pre_tokenizer.pretokenizers[0].type: the pre-tokenizer \"Metaspace\" is not supported; these are: "},
-    {"NoPreTokenizer", [](json& f) { f["pre_tokenizer"] = nullptr; }, kUnsupported,
-     "tiny.json: only byte-level models are supported, but the pre_tokenizer has no ByteLevel"},
-    {"NoByteLevel", [](json& f) { f["pre_tokenizer"] = {{"type", "Digits"}, {"individual_digits", true}}; },
-     kUnsupported,
-     "tiny.json: pre_tokenizer: only byte-level models are supported, but the pre_tokenizer has no ByteLevel"},
-    {"TwoByteLevels",
+     "tiny.json: pre_tokenizer.pretokenizers[0].type: the pre-tokenizer \"Scissors\" is not supported; these are: "},
+    {"WordsOfNoCharacters", [](json& f) { f["pre_tokenizer"] = {{"type", "FixedLength"}, {"length", 0}}; }, kCorrupt,
+     "tiny.json: pre_tokenizer.length: words of no characters make no sense"},
+    {"DelimiterOfTwoCharacters",
+     [](json& f) { f["pre_tokenizer"] = {{"type", "CharDelimiterSplit"}, {"delimiter", "ab"}}; }, kCorrupt,
+     "tiny.json: pre_tokenizer.delimiter: must be one character, not \"ab\""},
+    {"MetaspaceOfNothing", [](json& f) { f["pre_tokenizer"] = {{"type", "Metaspace"}, {"replacement", ""}}; }, kCorrupt,
+     "tiny.json: pre_tokenizer.replacement: must be one character, not \"\""},
+    {"OtherPrependScheme",
      [](json& f) {
-       const json one = f["pre_tokenizer"];
-       f["pre_tokenizer"] = {{"type", "Sequence"}, {"pretokenizers", {one, one}}};
+       f["pre_tokenizer"] = {{"type", "Metaspace"}, {"replacement", "_"}, {"prepend_scheme", "sometimes"}};
      },
-     kUnsupported, "tiny.json: pre_tokenizer.pretokenizers[1]: a second ByteLevel is not supported"},
+     kCorrupt, "tiny.json: pre_tokenizer.prepend_scheme: the prepend_scheme \"sometimes\" is none of always, first, never"},
+    {"MetaspaceThatContradictsItself",
+     [](json& f) {
+       f["decoder"] = {{"type", "Metaspace"}, {"replacement", "_"}, {"prepend_scheme", "first"}, {"add_prefix_space", false}};
+     },
+     kCorrupt, "tiny.json: decoder.add_prefix_space: says no, but the prepend_scheme is not \"never\""},
     {"OtherBehavior",
      [](json& f) {
        f["pre_tokenizer"] = {
@@ -371,13 +399,52 @@ const BadFile kBadFiles[] = {
      "tiny.json: pre_tokenizer.pattern.Regex: the regular expression uses the escape \\1, which is not supported (at "
      "byte 5 "
      "of the regular expression)"},
-    {"OtherDecoder", [](json& f) { f["decoder"] = {{"type", "WordPiece"}}; }, kUnsupported,
-     "tiny.json: decoder.type: the decoder \"WordPiece\" is not supported; these are: ByteLevel, Sequence"},
+    {"OtherDecoder", [](json& f) { f["decoder"] = {{"type", "Enigma"}}; }, kUnsupported,
+     "tiny.json: decoder.type: the decoder \"Enigma\" is not supported; these are: BPEDecoder, ByteFallback, ByteLevel, "},
     {"OtherDecoderInSequence",
-     [](json& f) { f["decoder"] = {{"type", "Sequence"}, {"decoders", {{{"type", "Fuse"}}}}}; }, kUnsupported,
-     "tiny.json: decoder.decoders[0].type: the decoder \"Fuse\" is not supported in this place of a sequence"},
+     [](json& f) { f["decoder"] = {{"type", "Sequence"}, {"decoders", {{{"type", "Fuse"}}, {{"type", "Fuze"}}}}}; },
+     kUnsupported, "tiny.json: decoder.decoders[1].type: the decoder \"Fuze\" is not supported"},
+    {"StripOfNegativeLength",
+     [](json& f) { f["decoder"] = {{"type", "Strip"}, {"content", " "}, {"start", -1}, {"stop", 0}}; }, kCorrupt,
+     "tiny.json: decoder.start: must be an integer"},
     {"OtherPostProcessor", [](json& f) { f["post_processor"] = {{"type", "Magic"}}; }, kUnsupported,
      "tiny.json: post_processor.type: the post-processor \"Magic\" is not supported; these are: "},
+    {"TemplateWithoutItsToken",
+     [](json& f) {
+       const json piece = {{"SpecialToken", {{"id", "<s>"}, {"type_id", 0}}}};
+       f["post_processor"] = {
+           {"type", "TemplateProcessing"}, {"single", {piece}}, {"pair", json::array()}, {"special_tokens", json::object()}};
+     },
+     kCorrupt,
+     "tiny.json: post_processor.single[0].SpecialToken.id: the special token \"<s>\" is not in special_tokens"},
+    {"TemplateOfAThirdText",
+     [](json& f) {
+       const json piece = {{"Sequence", {{"id", "C"}, {"type_id", 0}}}};
+       f["post_processor"] = {
+           {"type", "TemplateProcessing"}, {"single", {piece}}, {"pair", json::array()}, {"special_tokens", json::object()}};
+     },
+     kCorrupt, "tiny.json: post_processor.single[0].Sequence.id: the sequence \"C\" is none of A, B"},
+    {"BertWithoutAnId",
+     [](json& f) { f["post_processor"] = {{"type", "BertProcessing"}, {"sep", {"x"}}, {"cls", {"x", 1}}}; }, kCorrupt,
+     "tiny.json: post_processor.sep: must be a token and its id"},
+    {"OtherTruncation",
+     [](json& f) { f["truncation"] = {{"max_length", 5}, {"stride", 0}, {"strategy", "Middle"}}; }, kCorrupt,
+     "tiny.json: truncation.strategy: the strategy \"Middle\" is none of LongestFirst, OnlyFirst, OnlySecond"},
+    {"NegativeTruncation",
+     [](json& f) { f["truncation"] = {{"max_length", -5}, {"stride", 0}, {"strategy", "OnlyFirst"}}; }, kCorrupt,
+     "tiny.json: truncation.max_length: must be an integer"},
+    {"HugePadding",
+     [](json& f) {
+       f["padding"] = {{"strategy", {{"Fixed", 1'000'000'000'000}}}, {"direction", "Right"}, {"pad_id", 0},
+                       {"pad_type_id", 0}, {"pad_token", "x"}};
+     },
+     kCorrupt, "tiny.json: padding.strategy.Fixed: must be an integer from 0 to "},
+    {"PaddingUpwards",
+     [](json& f) {
+       f["padding"] = {{"strategy", "BatchLongest"}, {"direction", "Up"}, {"pad_id", 0}, {"pad_type_id", 0},
+                       {"pad_token", "x"}};
+     },
+     kCorrupt, "tiny.json: padding.direction: the direction \"Up\" is none of Left, Right"},
     {"UntypedComponent", [](json& f) { f["decoder"] = json::object(); }, kCorrupt,
      "tiny.json: decoder: has no \"type\""},
     {"ControlCharactersInAName",
