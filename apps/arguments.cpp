@@ -97,10 +97,11 @@ void add_backend(CLI::App& app, ModelChoice& model) {
           ""));
 }
 
-void add_threads(CLI::App& app, ModelChoice& model) {
-  app.add_option("--threads", model.threads, "Threads that compute; default: one a core")
+void add_runner(CLI::App& app, ModelChoice& model) {
+  app.add_option("--threads", model.runner.threads, "Threads that compute; default: one a core")
       ->type_name("N")
       ->check(whole_number(1, kMaxThreads));
+  app.add_flag("--float-activations", model.runner.float_activations, "Exact: don't round inputs of 4- and 8-bit linears");
 }
 
 void add_answer(CLI::App& app, AnswerChoice& answer) {
@@ -207,7 +208,7 @@ class Parser {
                         });
     add_model(app, chat_.model);
     add_answer(app, chat_.answer);
-    add_threads(app, chat_.model);
+    add_runner(app, chat_.model);
     add_backend(app, chat_.model);
   }
 
@@ -222,7 +223,7 @@ class Parser {
     app.add_option("-f,--file", generate_.prompt_file, "The prompt is this file's text")->type_name("FILE");
     app.add_flag("--raw", generate_.raw, "Complete the text as it is, without chat template");
     add_answer(app, generate_.answer);
-    add_threads(app, generate_.model);
+    add_runner(app, generate_.model);
     add_backend(app, generate_.model);
     app.add_flag("--json", generate_.json, "One JSON object on stdout: text, token ids, times");
   }
@@ -322,7 +323,7 @@ class Parser {
     app.add_option("--repeat", bench_.repeat, "How often to measure; default 5")
         ->type_name("R")
         ->check(whole_number(1, kMaxRepeat));
-    add_threads(app, bench_.model);
+    add_runner(app, bench_.model);
     add_backend(app, bench_.model);
     app.add_flag("--json", bench_.json, "One JSON object on stdout: medians, and all runs");
   }
@@ -342,7 +343,7 @@ class Parser {
     app.add_option("--max-tokens", eval_.max_tokens, "Read only the first N tokens of the text")
         ->type_name("N")
         ->check(whole_number(2, kMaxTokens));
-    add_threads(app, eval_.model);
+    add_runner(app, eval_.model);
     add_backend(app, eval_.model);
     app.add_flag("--json", eval_.json, "One JSON object on stdout");
     app.footer("Every window begins with an empty cache; each token but the first is scored once,\n"
@@ -359,8 +360,7 @@ class Parser {
         ->type_name("FILE")
         ->required();
     app.add_option("-o,--output", logits_.output_file, "The file to write")->type_name("FILE")->required();
-    app.add_flag("--float-activations", logits_.float_activations, "Don't round the inputs of quantised linears");
-    add_threads(app, logits_.model);
+    add_runner(app, logits_.model);
     add_backend(app, logits_.model);
   }
 

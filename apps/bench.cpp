@@ -65,7 +65,7 @@ LoadedModel measure_loads(const BenchCommand& command, Measures& measures) {
   LoadedModel loaded;
   for (std::size_t i = 0; i < command.repeat; ++i) {
     loaded = {};  // never two at once: the peak memory is that of one
-    loaded = load(file, command.model.threads);
+    loaded = load(file, command.model.runner);
     measures.load.runs.push_back(loaded.load_ms);
   }
   return loaded;
@@ -105,13 +105,13 @@ std::string to_json(const BenchCommand& command, const LoadedModel& loaded, cons
   json["model"] = loaded.file.string();
   json["prompt_tokens"] = command.prompt_tokens;
   json["decode_tokens"] = command.decode_tokens;
-  json["threads"] = command.model.threads;
+  json["threads"] = command.model.runner.threads;
   json["runs"] = runs;
   return json.dump(-1, ' ', /*ensure_ascii=*/false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
 }
 
 std::string to_table(const BenchCommand& command, const LoadedModel& loaded, const Measures& measures) {
-  const int threads = command.model.threads;
+  const int threads = command.model.runner.threads;
   std::string table = loaded.file.string() + " on " + loaded.model->info.backend + ", " +
                       (threads > 0 ? std::to_string(threads) + " threads" : "one thread a core") + ", prompt " +
                       std::to_string(command.prompt_tokens) + ", decode " + std::to_string(command.decode_tokens) + ", " +

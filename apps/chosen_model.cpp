@@ -104,11 +104,11 @@ fs::path find_model(const ModelChoice& choice) {
   return file;
 }
 
-LoadedModel load(const ModelChoice& choice) { return load(find_model(choice), choice.threads); }
+LoadedModel load(const ModelChoice& choice) { return load(find_model(choice), choice.runner); }
 
-LoadedModel load(const fs::path& file, int threads) {
+LoadedModel load(const fs::path& file, const RunnerOptions& options) {
   const auto start = std::chrono::steady_clock::now();
-  LoadedModel loaded{file, load_model(file, {.threads = threads}), 0};
+  LoadedModel loaded{file, load_model(file, options), 0};
   loaded.load_ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
   return loaded;
 }

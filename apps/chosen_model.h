@@ -21,6 +21,6 @@ struct LoadedModel {
 
 [[nodiscard]] LoadedModel load(const ModelChoice& choice);
 /// The same from a file that find_model() gave.
-[[nodiscard]] LoadedModel load(const std::filesystem::path& file, int threads);
+[[nodiscard]] LoadedModel load(const std::filesystem::path& file, const RunnerOptions& options);
 
 }  // namespace weft::apps

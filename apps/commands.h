@@ -10,6 +10,7 @@
 #include <variant>
 #include <vector>
 
+#include "weft/backend.h"
 #include "weft/token.h"
 
 namespace weft::apps {
@@ -29,11 +30,11 @@ class UsageError : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-/// Which model, and on how many threads.
+/// Which model, and how it computes.
 struct ModelChoice {
   std::string model;    ///< A file, a folder, a name; empty: the default model.
   std::string backend;  ///< "executorch", "aoti", or empty: what the file is.
-  int threads = 0;
+  RunnerOptions runner;
 };
 
 /// What the command line says about sampling; the rest comes from the model.
@@ -89,7 +90,6 @@ struct BenchCommand {
 struct LogitsCommand {
   ModelChoice model;
   std::filesystem::path tokens_file, output_file;
-  bool float_activations = false;
 };
 
 struct EvalCommand {

@@ -70,7 +70,7 @@ std::vector<Chunk> read_chunks(const std::filesystem::path& path, std::size_t vo
 int run(const LogitsCommand& command) {
   // Without load_model(): a program can be checked before it has a tokenizer.
   const auto file = open_model(find_model(command.model));
-  const auto runner = file->load_runner({.threads = command.model.threads, .float_activations = command.float_activations});
+  const auto runner = file->load_runner(command.model.runner);
   const auto chunks = read_chunks(command.tokens_file, runner->vocab_size());
   NewFile output(command.output_file);
   const auto cache = runner->new_cache();

@@ -83,7 +83,7 @@ def export(
     dtype: of weights and activations, one of DTYPES.
     quantize: "none", "keep", "int8", "int4", or a configuration of torchao's for its `quantize_`. A group's size and symmetry may
         follow: "int4-g64", "int8-asym". "keep" stores what the source holds quantised (a GGUF's groups of 32, torchao's
-        tensors) as it is. None: "keep" where there is something to keep, else "none". docs/export.md has the whole of it.
+        tensors) as it is. None: "keep" where there is something to keep, else "none". docs/quantization.md has the whole of it.
     quantize_layers: other choices for modules whose name a pattern matches: {"lm_head": "int8", "model.layers.0.*": "none"}.
     calibration: a text file on which weights are rounded by GPTQ, instead of to nearest.
     perplexity: a text file to measure on, before and after; it takes two more runs over its first 16384 tokens.
