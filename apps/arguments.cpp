@@ -287,7 +287,7 @@ class Parser {
     app.add_flag("--count", tokenize_.count, "Show only how many tokens there are");
     app.add_flag("--jsonl", tokenize_.jsonl, "Read one JSON string a line, write one array of ids");
     app.add_flag("--decode", tokenize_.decode, "With --jsonl: read arrays of ids, write JSON strings");
-    app.add_option("--encoding", tokenize_.encoding, "Of a tiktoken file, if its name doesn't tell: cl100k_base, ...")
+    app.add_option("--encoding", tokenize_.encoding, "A tiktoken file's, if its name doesn't tell it")
         ->type_name("NAME");
     app.add_option("--specials", specials_, "What <|im_end|> in a text is: text (default) or tokens")
         ->type_name("AS")
@@ -346,8 +346,8 @@ class Parser {
     add_runner(app, eval_.model);
     add_backend(app, eval_.model);
     app.add_flag("--json", eval_.json, "One JSON object on stdout");
-    app.footer("Every window begins with an empty cache; each token but the first is scored once,\n"
-               "in the first window that holds it. BOS comes first where the model wants one.");
+    app.footer("Every window begins with an empty cache; each token but the first is scored\n"
+               "once, in the first window that holds it. BOS comes first where the model wants one.");
   }
 
   void add_logits() {

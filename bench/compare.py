@@ -109,10 +109,17 @@ def main() -> None:
     contenders: dict[str, list] = {}
     for backend in ("aoti", "executorch"):
         subprocess.run([program, "inspect", "--backend", backend], check=True, stdout=subprocess.DEVNULL, env={**os.environ, "WEFT_PYTHON": sys.executable})
-        contenders[f"weft, {backend}"] = [
-            program, "bench", default_output(backend), "--prompt", options.prompt, "--decode", options.decode,
-            "--threads", options.threads, "--repeat", 1, "--json",
-        ]  # fmt: skip
+        # llama.cpp rounds activations to 8 bits; the default model doesn't, unless it is exported so.
+        rounded = options.peers / default_output(backend).name
+        if not rounded.is_file():
+            options.peers.mkdir(parents=True, exist_ok=True)
+            command = [sys.executable, "-m", "weft.export", "--default", "--backend", backend, "--activations", "int8", "-o", rounded]
+            subprocess.run(command, check=True, env={**os.environ, "WEFT_BIN": str(program), "PYTHONPATH": str(ROOT / "python")})
+        for activations, path in (("int8", rounded), ("float32", default_output(backend))):
+            contenders[f"weft, {backend}, {activations} activations"] = [
+                program, "bench", path, "--prompt", options.prompt, "--decode", options.decode,
+                "--threads", options.threads, "--repeat", 1, "--json",
+            ]  # fmt: skip
     python = llama_python(options.peers, options.wheels)
     for flash, name in ((0, "flash attention off"), (1, "flash attention on")):
         contenders[f"llama.cpp, {name}"] = [python, "-c", LLAMA, gguf, options.prompt, options.decode, options.threads, flash]

@@ -136,6 +136,7 @@ def test_exports_the_default_model(exported, tmp_path, monkeypatch, arguments, b
     monkeypatch.setattr(command, "fetch_default_model", lambda _: tmp_path / "default.gguf")
     assert command.main(arguments) == 0
     assert exported.arguments["source"] == tmp_path / "default.gguf"
+    assert exported.arguments["activations"] == "float32"
     assert exported.arguments["name"] == "SmolLM2-135M-Instruct"
     assert exported.arguments["backend"] == backend
     assert Path(exported.arguments["out"]) == (Path(out) if out.startswith("my") else tmp_path / out)
