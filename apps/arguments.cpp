@@ -347,7 +347,7 @@ class Parser {
     add_backend(app, eval_.model);
     app.add_flag("--json", eval_.json, "One JSON object on stdout");
     app.footer("Every window begins with an empty cache; each token but the first is scored\n"
-               "once, in the first window that holds it. BOS comes first where the model wants one.");
+               "once, in the first window that holds it. BOS is added where the model wants it.");
   }
 
   void add_logits() {
