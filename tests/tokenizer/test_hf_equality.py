@@ -248,7 +248,7 @@ def test_truncation_and_padding(ask, saved, name):
         reference.enable_truncation(**truncation)
         reference.enable_padding(**padding)
         options = {"truncation": truncation, "padding": {k: v for k, v in padding.items() if v is not None}}
-        inputs = [(text, None) for text in texts[:40]] + pairs[:40]
+        inputs = [(text, None) for text in texts[:15]] + pairs[:15]
         questions = [
             {"encoding": [None if text is None else [[text, "tokens"]] for text in pair], "options": options}
             for pair in inputs
