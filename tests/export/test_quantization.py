@@ -78,7 +78,7 @@ def test_rounding_to_nearest_stays_within_half_a_step(name):
     # Half a step; for symmetric 4 bits a whole one at the end that has one code less. Scales are f16.
     assert (error <= step * (1.01 if name.startswith("int4") and scheme.symmetric else 0.51) + 1e-3 * groups.abs().amax(-1)).all()
     assert weight.codes.shape == (20, 128) and weight.scale.shape == (20, 4)
-    assert (weight.minimum is None) == (name.startswith("int8") and scheme.symmetric)
+    assert (weight.minimum is None) == scheme.symmetric
 
 
 def test_a_group_of_zeros_stays_zero():
