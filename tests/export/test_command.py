@@ -73,7 +73,6 @@ def test_passes_the_defaults_on(exported, checkpoint, tmp_path, capsys):
         "check": True,
         "name": None,
         "backend": None,
-        "allow_pickle": False,
     }
     assert capsys.readouterr() == ("", f"wrote {out} (2 MB)\n")
 

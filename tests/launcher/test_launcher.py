@@ -8,8 +8,6 @@ import signal
 import time
 from pathlib import Path
 
-import pytest
-
 
 def words(calls: list[str]) -> list[str]:
     """The program and the word that matters of each call."""
