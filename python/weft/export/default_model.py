@@ -125,9 +125,10 @@ def _download(folder: Path, progress: Progress) -> Path:
 
 def _bytes_in(folder: Path) -> int:
     total = 0
-    for path in folder.rglob("*"):
-        with contextlib.suppress(OSError):  # pip moves its files under our eyes
-            total += path.stat().st_size
+    for parent, _, names in os.walk(folder):  # pip moves files and folders under our eyes: walk() passes over those
+        for name in names:
+            with contextlib.suppress(OSError):
+                total += os.stat(os.path.join(parent, name)).st_size
     return total
 
 
