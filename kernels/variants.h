@@ -51,22 +51,27 @@ struct QuantizedOutput {
   std::size_t m;
 };
 
+/// Rows of a panel of the input: those whose columns lie side by side.
+inline constexpr std::size_t kPanelRows = 8;
+
 struct QuantizedRows : QuantizedOutput {
   const float* input;       // [M, K]
+  const float* panels;      // nullptr, or the input again as [M / kPanelRows, K, kPanelRows], for many rows: rows far apart
+                            // share the cache's sets
   const float* group_sums;  // [M, K / kGroup]; only with minima
 };
 
 struct Int8Rows : QuantizedOutput {
   const std::int8_t* codes;       // [M, K], -127..127
-  const float* scales;            // [M, K / kGroup]
-  const float* sums;              // [M, K / kGroup]: scale times the sum of the group's codes
-  const std::int32_t* code_sums;  // [M, K / kGroup]
+  const float* scales;            // [K / kGroup, M]
+  const float* sums;              // [K / kGroup, M]: scale times the sum of the group's codes
+  const std::int32_t* code_sums;  // [K / kGroup, M]
 };
 
 // Rounds input to what Int8Rows reads.
 struct RoundedRows {
   const float* input;  // [M, K]
-  std::size_t columns;
+  std::size_t m, columns;
   std::int8_t* codes;
   float *scales, *sums;
   std::int32_t* code_sums;
@@ -115,6 +120,7 @@ WEFT_VARIANT_NAMESPACE(baseline)
 WEFT_VARIANT_NAMESPACE(avx2)
 WEFT_VARIANT_NAMESPACE(avx512)
 WEFT_VARIANT_NAMESPACE(avx512_vnni)
+WEFT_VARIANT_NAMESPACE(amx)
 #elif defined(WEFT_KERNELS_ARM64)
 WEFT_VARIANT_NAMESPACE(dotprod)
 #endif
