@@ -60,7 +60,7 @@ inline void amx_tile(const Int8Rows& rows, std::size_t row, std::size_t tile, co
   const std::size_t groups = rows.weight.columns / kGroup;
   const std::int8_t *codes = rows.codes + row * rows.weight.columns, *weight_codes = weight.codes;
   const float *scales = rows.scales + row, *sums = rows.sums + row, *scale = weight.scale, *minimum = weight.minimum;
-  alignas(64) std::int32_t dots[2][kAmxRows * kTileRows];
+  alignas(64) std::int32_t dots[2][2][kAmxRows * kTileRows];
 
   FloatPart total[kAmxRows];
   for (FloatPart& each : total) each = same(0.0f);
@@ -79,28 +79,35 @@ inline void amx_tile(const Int8Rows& rows, std::size_t row, std::size_t tile, co
     minimum += kTileRows;
     memory_barrier();  // or it would mix two groups' sums and run out of registers
   };
-  std::size_t g = 0;
-  for (; g + 2 <= groups; g += 2, codes += 2 * kGroup, weight_codes += 2 * weight.group_bytes) {
+  // Two groups' products are under way while the two before them are summed: what a tile register stores takes long to arrive.
+  const auto multiply_two = [&](std::int32_t (*products)[kAmxRows * kTileRows]) __attribute__((always_inline)) {
     _tile_zero(0);
     _tile_loadd(2, codes, columns);
     _tile_loadd(4, weight_codes, 64);
     _tile_dpbssd(0, 2, 4);
-    _tile_stored(0, dots[0], 64);
+    _tile_stored(0, products[0], 64);
     _tile_zero(1);
     _tile_loadd(3, codes + kGroup, columns);
     _tile_loadd(5, weight_codes + weight.group_bytes, 64);
     _tile_dpbssd(1, 3, 5);
-    _tile_stored(1, dots[1], 64);
-    add(dots[0]);
-    add(dots[1]);
+    _tile_stored(1, products[1], 64);
+    codes += 2 * kGroup;
+    weight_codes += 2 * weight.group_bytes;
+  };
+  const std::size_t pairs = groups / 2;
+  if (pairs > 0) multiply_two(dots[0]);
+  for (std::size_t pair = 0; pair < pairs; ++pair) {
+    if (pair + 1 < pairs) multiply_two(dots[(pair + 1) % 2]);
+    add(dots[pair % 2][0]);
+    add(dots[pair % 2][1]);
   }
-  if (g < groups) {
+  if (groups % 2 != 0) {
     _tile_zero(0);
     _tile_loadd(2, codes, columns);
     _tile_loadd(4, weight_codes, 64);
     _tile_dpbssd(0, 2, 4);
-    _tile_stored(0, dots[0], 64);
-    add(dots[0]);
+    _tile_stored(0, dots[0][0], 64);
+    add(dots[0][0]);
   }
   for (std::size_t r = 0; r < kAmxRows; ++r) {
     float result[kTileRows];
