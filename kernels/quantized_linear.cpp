@@ -1,6 +1,7 @@
 #include "weft/kernels/quantized_linear.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstring>
 #include <vector>
@@ -61,6 +62,7 @@ const char* quantized_linear(const QuantizedLinearArguments& a, const ParallelFo
   const std::size_t columns = a.weight.columns, groups = columns / kGroup;
   const bool gated = a.gate != Gate::kNone;
   if (a.weight.bytes() == 0) return "weft::quantized_linear: the layout has no matrix of this shape";
+  if (a.activations == Activations::kInt8 && a.weight.bits == 16) return "weft::quantized_linear: 16-bit weights take f32 activations";
   if (gated && a.weight.rows % (2 * kTileRows) != 0) return "weft::quantized_linear: a gate's features are no multiple of 16";
   if (gated && a.residual != nullptr) return "weft::quantized_linear: a gate leaves no room for a residual";
 
@@ -144,9 +146,17 @@ bool quantized_embedding(std::span<const std::int64_t> ids, const QuantizedMatri
     const std::size_t lane = static_cast<std::size_t>(id) % kTileRows;
     const std::uint8_t* group = weight.data + static_cast<std::size_t>(id) / kTileRows * weight.tile_bytes();
     for (std::size_t g = 0; g < weight.columns / kGroup; ++g, group += weight.group_bytes()) {
+      if (weight.bits == 16) {
+        for (std::size_t i = 0; i < kGroup; ++i) {
+          std::uint16_t upper;
+          std::memcpy(&upper, group + (i / 2 * kTileRows + lane) * 4 + i % 2 * 2, sizeof upper);
+          *out++ = std::bit_cast<float>(std::uint32_t{upper} << 16);
+        }
+        continue;
+      }
       const float scale = half_to_float(group + 2 * lane);
       const float minimum = weight.has_minimum ? half_to_float(group + 2 * (kTileRows + lane)) : 0.0f;
-      const std::uint8_t* words = group + kTileRows * (weight.has_minimum ? 4 : 2);
+      const std::uint8_t* words = group + weight.head_bytes();
       for (std::size_t i = 0; i < kGroup; ++i) {
         const std::uint8_t byte = words[(i / in_word * kTileRows + lane) * 4 + i % 4];
         int q = static_cast<std::int8_t>(byte);

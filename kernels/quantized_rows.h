@@ -22,6 +22,7 @@ namespace {
 // The s-th weight of each lane's word.
 template <int Bits, bool HasMinimum>
 inline Vector unpack(Integers word, int s) {
+  if constexpr (Bits == 16) return bits_as_float(s == 0 ? word << 16 : word & ~0xffff);
   if constexpr (Bits == 8) return to_float((word << (24 - 8 * s)) >> 24);
   const int shift = s < 4 ? 8 * s : 8 * (s - 4) + 4;
 #if defined(__AVX512F__)
@@ -48,6 +49,12 @@ inline void write_rows(const QuantizedRows& rows, std::size_t row, std::size_t t
 
 inline Vector load_scales(const std::uint8_t* p) { return load_numbers(reinterpret_cast<const Half*>(p)); }
 
+// QuantizedMatrix::head_bytes().
+template <int Bits, bool HasMinimum>
+constexpr std::size_t head_bytes() {
+  return Bits == 16 ? 0 : kTileRows * (HasMinimum ? 4 : 2);
+}
+
 // R rows of the input against T tiles as the file has them.
 template <int R, std::size_t T, int Bits, bool HasMinimum>
 inline void packed_tiles(const QuantizedRows& rows, std::size_t row, std::size_t tile) {
@@ -66,7 +73,7 @@ inline void packed_tiles(const QuantizedRows& rows, std::size_t row, std::size_t
     for (int v = 0; v < Bits; ++v) {
       Integers word[T];
       for (std::size_t t = 0; t < T; ++t) {
-        word[t] = load_integers(group + t * tile_bytes + kTileRows * (HasMinimum ? 4 : 2) + static_cast<std::size_t>(v) * sizeof(Integers));
+        word[t] = load_integers(group + t * tile_bytes + head_bytes<Bits, HasMinimum>() + static_cast<std::size_t>(v) * sizeof(Integers));
       }
       for (int s = 0; s < kInWord; ++s) {
         const std::size_t column = g * kGroup + static_cast<std::size_t>(v * kInWord + s);
@@ -77,7 +84,7 @@ inline void packed_tiles(const QuantizedRows& rows, std::size_t row, std::size_t
       }
     }
     for (std::size_t t = 0; t < T; ++t) {
-      const Vector scale = load_scales(group + t * tile_bytes);
+      const Vector scale = Bits == 16 ? broadcast(1.0f) : load_scales(group + t * tile_bytes);
       for (int r = 0; r < R; ++r) total[t][r] += scale * (part[t][r][0] + part[t][r][1]);
     }
   }
@@ -107,9 +114,9 @@ class Unpacked {
     float* code = codes_.data();
     const std::uint8_t* group = weight.data + tile * weight.tile_bytes();
     for (std::size_t g = 0; g < T * groups_; ++g, group += weight.group_bytes()) {
-      store(&scales_[g * kTileRows], load_scales(group));
+      store(&scales_[g * kTileRows], Bits == 16 ? broadcast(1.0f) : load_scales(group));
       if constexpr (HasMinimum) store(&minima_[g * kTileRows], load_scales(group + kTileRows * 2));
-      const std::uint8_t* words = group + kTileRows * (HasMinimum ? 4 : 2);
+      const std::uint8_t* words = group + head_bytes<Bits, HasMinimum>();
       for (int v = 0; v < Bits; ++v) {
         const Integers word = load_integers(words + static_cast<std::size_t>(v) * sizeof(Integers));
         for (int s = 0; s < kInWord; ++s, code += kTileRows) store(code, unpack<Bits, HasMinimum>(word, s));
@@ -163,7 +170,7 @@ inline void unpacked_tiles(const QuantizedRows& rows, std::size_t row, std::size
 template <int Bits, bool HasMinimum>
 inline void packed_rows(const QuantizedRows& rows, std::size_t row, std::size_t tile) {
 #if defined(__AVX512F__)
-  constexpr int kRows = Bits == 4 ? 4 : 8;  // as many as leave room in 32 registers
+  constexpr int kRows = Bits == 8 ? 8 : 4;  // as many as leave room in 32 registers
 #else
   constexpr int kRows = 2;  // what 16 registers of half the width hold
 #endif
@@ -220,6 +227,7 @@ void quantized_tiles(const QuantizedRows& rows, std::size_t begin, std::size_t e
 
 void quantized_rows(const QuantizedRows& rows, std::size_t begin, std::size_t end) {
   const bool minimum = rows.weight.has_minimum;
+  if (rows.weight.bits == 16) return quantized_tiles<16, false>(rows, begin, end);
   if (rows.weight.bits == 4) return minimum ? quantized_tiles<4, true>(rows, begin, end) : quantized_tiles<4, false>(rows, begin, end);
   return minimum ? quantized_tiles<8, true>(rows, begin, end) : quantized_tiles<8, false>(rows, begin, end);
 }
