@@ -61,6 +61,9 @@ def _half(values: torch.Tensor) -> torch.Tensor:
 def round_to_nearest(weight: torch.Tensor, scheme: Scheme) -> QuantizedWeight:
     """weight: [N, K], K a multiple of the scheme's group."""
     rows, columns = weight.shape
+    if scheme.bits == 16:
+        codes = weight.detach().to(torch.bfloat16).view(torch.int16).numpy().view(np.uint16)
+        return QuantizedWeight(np.ascontiguousarray(codes), None, None, 16)
     flat = weight.detach().float().reshape(-1, scheme.group)
     grid = _Grid.fit(flat, scheme)
     return _weight(grid.codes(flat).reshape(rows, columns), grid.scale.reshape(rows, -1), grid.offset.reshape(rows, -1), scheme)
