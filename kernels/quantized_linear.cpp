@@ -30,13 +30,17 @@ void sum_groups(const float* input, std::size_t begin, std::size_t end, std::siz
   }
 }
 
-// [m, columns] as QuantizedRows::panels wants it; the rows behind the last whole panel stay out.
-void make_panels(const float* input, std::size_t begin, std::size_t end, std::size_t columns, float* panels) {
+constexpr std::size_t round_up(std::size_t n, std::size_t multiple) { return (n + multiple - 1) / multiple * multiple; }
+
+// Panels [begin, end) of [m, columns] as QuantizedRows::panels wants them; rows behind the last are zeros.
+void make_panels(const float* input, std::size_t m, std::size_t begin, std::size_t end, std::size_t columns, float* panels) {
   for (std::size_t panel = begin; panel < end; ++panel) {
     const float* rows = input + panel * kPanelRows * columns;
+    const std::size_t n = std::min(kPanelRows, m - panel * kPanelRows);
     float* out = panels + panel * kPanelRows * columns;
-    for (std::size_t i = 0; i < columns; ++i) {
-      for (std::size_t r = 0; r < kPanelRows; ++r) *out++ = rows[r * columns + i];
+    for (std::size_t i = 0; i < columns; ++i, out += kPanelRows) {
+      for (std::size_t r = 0; r < n; ++r) out[r] = rows[r * columns + i];
+      std::fill(out + n, out + kPanelRows, 0.0f);
     }
   }
 }
@@ -80,10 +84,11 @@ const char* quantized_linear(const QuantizedLinearArguments& a, const ParallelFo
   Int8Rows rounded{output, nullptr, nullptr, nullptr, nullptr};
   const bool int8 = a.activations == Activations::kInt8;
   if (int8) {
-    prepared.codes.resize(a.rows * columns);
-    prepared.scales.resize(a.rows * groups);
-    prepared.sums.resize(a.rows * groups);
-    prepared.code_sums.resize(a.rows * groups);
+    const std::size_t room = round_up(a.rows, kInt8RowsRoom);
+    prepared.codes.resize(room * columns);
+    prepared.scales.resize(room * groups);
+    prepared.sums.resize(room * groups);
+    prepared.code_sums.resize(room * groups);
     const RoundedRows rounding{input, a.rows, columns, prepared.codes.data(), prepared.scales.data(), prepared.sums.data(),
                                prepared.code_sums.data()};
     for_rows(a.rows, columns, parallel_for, [&](std::size_t begin, std::size_t end) { variant().round_rows(rounding, begin, end); });
@@ -93,18 +98,18 @@ const char* quantized_linear(const QuantizedLinearArguments& a, const ParallelFo
     rounded.code_sums = prepared.code_sums.data();
   } else {
     if (a.weight.has_minimum) {
-      prepared.sums.resize(a.rows * groups);
+      prepared.sums.resize(round_up(a.rows, kPanelRows) * groups);
       float* const sums = prepared.sums.data();  // within the loop, `prepared` is the worker's own
       for_rows(a.rows, columns, parallel_for, [=](std::size_t begin, std::size_t end) { sum_groups(input, begin, end, columns, sums); });
       exact.group_sums = sums;
     }
     // From here on, unpacking a weight once and reading more costs less than unpacking it for every few rows.
-    constexpr std::size_t kManyRows = 2 * kPanelRows;
+    constexpr std::size_t kManyRows = 12;
     if (a.rows >= kManyRows) {
-      const std::size_t panels = a.rows / kPanelRows;
+      const std::size_t panels = (a.rows + kPanelRows - 1) / kPanelRows, m = a.rows;
       prepared.panels.resize(panels * kPanelRows * columns);
       float* const made = prepared.panels.data();
-      parallel_for(panels, [=](std::size_t begin, std::size_t end) { make_panels(input, begin, end, columns, made); });
+      parallel_for(panels, [=](std::size_t begin, std::size_t end) { make_panels(input, m, begin, end, columns, made); });
       exact.panels = made;
     }
   }

@@ -38,9 +38,10 @@ inline Vector unpack(Integers word, int s) {
 
 constexpr int kChains = 2;  // two sums for each row hide the latency of multiply-add
 
+// Rows behind the last are left out.
 template <int R>
 inline void write_rows(const QuantizedRows& rows, std::size_t row, std::size_t tile, const Vector (&total)[R]) {
-  for (int r = 0; r < R; ++r) {
+  for (int r = 0; r < R && row + static_cast<std::size_t>(r) < rows.m; ++r) {
     float result[kTileRows];
     store(result, total[r]);
     write_tile(rows, row + static_cast<std::size_t>(r), tile, result);
@@ -166,14 +167,15 @@ inline void unpacked_tiles(const QuantizedRows& rows, std::size_t row, std::size
   for (std::size_t t = 0; t < T; ++t) write_rows(rows, row, tile + t, total[t]);
 }
 
-// Rows [row, m), each weight unpacked again for every few of them.
+// All rows, each weight unpacked again for every few of them.
 template <int Bits, bool HasMinimum>
-inline void packed_rows(const QuantizedRows& rows, std::size_t row, std::size_t tile) {
+inline void packed_rows(const QuantizedRows& rows, std::size_t tile) {
 #if defined(__AVX512F__)
   constexpr int kRows = Bits == 8 ? 8 : 4;  // as many as leave room in 32 registers
 #else
   constexpr int kRows = 2;  // what 16 registers of half the width hold
 #endif
+  std::size_t row = 0;
   for (; row + kRows <= rows.m; row += kRows) packed_tiles<kRows, 1, Bits, HasMinimum>(rows, row, tile);
   if constexpr (kRows > 4) {
     for (; row + 4 <= rows.m; row += 4) packed_tiles<4, 1, Bits, HasMinimum>(rows, row, tile);
@@ -184,7 +186,7 @@ inline void packed_rows(const QuantizedRows& rows, std::size_t row, std::size_t 
   for (; row < rows.m; ++row) packed_tiles<1, 1, Bits, HasMinimum>(rows, row, tile);
 }
 
-// All whole panels of the input against T tiles; the rows behind them are left to packed_rows().
+// All rows of the input, by panels, against T tiles.
 template <std::size_t T, int Bits, bool HasMinimum>
 void panel_rows(const QuantizedRows& rows, std::size_t tile, Unpacked& weight) {
 #if defined(__AVX512F__)
@@ -194,9 +196,7 @@ void panel_rows(const QuantizedRows& rows, std::size_t tile, Unpacked& weight) {
 #endif
   static_assert(kPanelRows % kRows == 0);
   weight.take<T, Bits, HasMinimum>(rows.weight, tile);
-  const std::size_t in_panels = rows.m / kPanelRows * kPanelRows;
-  for (std::size_t row = 0; row < in_panels; row += kRows) unpacked_tiles<kRows, T, HasMinimum>(rows, row, tile, weight);
-  for (std::size_t t = 0; t < T; ++t) packed_rows<Bits, HasMinimum>(rows, in_panels, tile + t);
+  for (std::size_t row = 0; row < rows.m; row += kRows) unpacked_tiles<kRows, T, HasMinimum>(rows, row, tile, weight);
 }
 
 template <int Bits, bool HasMinimum>
@@ -220,7 +220,7 @@ void quantized_tiles(const QuantizedRows& rows, std::size_t begin, std::size_t e
 #endif
     for (; tile + kAtOnce <= end; tile += kAtOnce) packed_tiles<1, kAtOnce, Bits, HasMinimum>(rows, 0, tile);
   }
-  for (; tile < end; ++tile) packed_rows<Bits, HasMinimum>(rows, 0, tile);
+  for (; tile < end; ++tile) packed_rows<Bits, HasMinimum>(rows, tile);
 }
 
 }  // namespace

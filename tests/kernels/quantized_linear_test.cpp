@@ -53,7 +53,10 @@ class Quantized : public testing::TestWithParam<std::tuple<std::size_t, std::siz
     std::vector<std::int8_t> codes;
     std::vector<float> scales, sums, values;
     std::vector<std::int32_t> code_sums;
-    explicit Rounded(std::size_t n) : codes(n), scales(n / kGroup), sums(n / kGroup), values(n), code_sums(n / kGroup) {}
+    Rounded(std::size_t m, std::size_t k) : values(m * k) {
+      const std::size_t n = (m + kInt8RowsRoom - 1) / kInt8RowsRoom * kInt8RowsRoom * k;
+      codes.resize(n), scales.resize(n / kGroup), sums.resize(n / kGroup), code_sums.resize(n / kGroup);
+    }
   };
   // Where the numbers of the g-th group of all rows lie: [K / kGroup, M].
   [[nodiscard]] std::size_t scale_index(std::size_t g) const {
@@ -61,8 +64,8 @@ class Quantized : public testing::TestWithParam<std::tuple<std::size_t, std::siz
     return g % groups * m_ + g / groups;
   }
   [[nodiscard]] Rounded round(const std::vector<float>& input) const {
-    Rounded rounded(input.size());
-    for (std::size_t g = 0; g < rounded.scales.size(); ++g) {
+    Rounded rounded(m_, k_);
+    for (std::size_t g = 0; g < m_ * k_ / kGroup; ++g) {
       const std::size_t at = scale_index(g);
       float largest = 0;
       for (std::size_t i = 0; i < kGroup; ++i) largest = std::max(largest, std::fabs(input[g * kGroup + i]));
@@ -149,7 +152,7 @@ TEST_P(Quantized, RoundsActivationsToTheNearestOf255StepsInEveryVariant) {
   const Rounded expected = round(input_);
   for (const Variant* each : runnable_variants()) {
     SCOPED_TRACE(each->name);
-    Rounded actual(m_ * k_);
+    Rounded actual(m_, k_);
     each->round_rows({input_.data(), m_, k_, actual.codes.data(), actual.scales.data(), actual.sums.data(), actual.code_sums.data()}, 0, m_);
     EXPECT_EQ(actual.scales, expected.scales);
     for (std::size_t i = 0; i < m_ * k_; ++i) {
