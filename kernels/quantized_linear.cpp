@@ -66,7 +66,7 @@ const char* quantized_linear(const QuantizedLinearArguments& a, const ParallelFo
   const std::size_t columns = a.weight.columns, groups = columns / kGroup;
   const bool gated = a.gate != Gate::kNone;
   if (a.weight.bytes() == 0) return "weft::quantized_linear: the layout has no matrix of this shape";
-  if (a.activations == Activations::kInt8 && a.weight.bits == 16) return "weft::quantized_linear: 16-bit weights take f32 activations";
+  if (a.activations == Activations::kInt8 && a.weight.bits >= 16) return "weft::quantized_linear: weights of 16 and 32 bits take f32 activations";
   if (gated && a.weight.rows % (2 * kTileRows) != 0) return "weft::quantized_linear: a gate's features are no multiple of 16";
   if (gated && a.residual != nullptr) return "weft::quantized_linear: a gate leaves no room for a residual";
 
@@ -151,6 +151,10 @@ bool quantized_embedding(std::span<const std::int64_t> ids, const QuantizedMatri
     const std::size_t lane = static_cast<std::size_t>(id) % kTileRows;
     const std::uint8_t* group = weight.data + static_cast<std::size_t>(id) / kTileRows * weight.tile_bytes();
     for (std::size_t g = 0; g < weight.columns / kGroup; ++g, group += weight.group_bytes()) {
+      if (weight.bits == 32) {
+        for (std::size_t i = 0; i < kGroup; ++i) std::memcpy(out++, group + (i * kTileRows + lane) * 4, sizeof(float));
+        continue;
+      }
       if (weight.bits == 16) {
         for (std::size_t i = 0; i < kGroup; ++i) {
           std::uint16_t upper;

@@ -29,8 +29,8 @@ class Quantized : public testing::TestWithParam<std::tuple<std::size_t, std::siz
     data_.resize(matrix_.bytes());
     std::mt19937 random(5);
     for (std::uint8_t& byte : data_) byte = static_cast<std::uint8_t>(random());
-    if (bits_ == 16) {  // every kind of number from 2^-63 to 1
-      for (std::size_t i = 1; i < data_.size(); i += 2) data_[i] = static_cast<std::uint8_t>((data_[i] & 0x9f) | 0x20);
+    if (bits_ >= 16) {  // every kind of number from 2^-63 to 1
+      for (std::size_t i = static_cast<std::size_t>(bits_) / 8 - 1; i < data_.size(); i += static_cast<std::size_t>(bits_) / 8) data_[i] = static_cast<std::uint8_t>((data_[i] & 0x9f) | 0x20);
     }
     // Scales and minima of every kind: normal, subnormal, negative, zero; none as large as an infinity.
     for (std::size_t at = 0; at < data_.size(); at += matrix_.group_bytes()) {
@@ -82,7 +82,7 @@ class Quantized : public testing::TestWithParam<std::tuple<std::size_t, std::siz
   }
   // What this kind of weight can be multiplied with.
   [[nodiscard]] std::vector<Activations> activations() const {
-    if (bits_ == 16) return {Activations::kFloat32};
+    if (bits_ >= 16) return {Activations::kFloat32};
     return {Activations::kFloat32, Activations::kInt8};
   }
   // Those that this processor runs, and AVX-512 VNNI's algorithm in portable code.
@@ -130,7 +130,7 @@ TEST_P(Quantized, EqualsTheDequantisedMatrixInEveryVariant) {
 }
 
 TEST_P(Quantized, EqualsTheProductWithRoundedActivationsInEveryVariant) {
-  if (bits_ == 16) {
+  if (bits_ >= 16) {
     auto a = arguments(input_);
     a.activations = Activations::kInt8;
     EXPECT_NE(quantized_linear(a, kSerial), nullptr);
@@ -244,9 +244,9 @@ TEST_P(Quantized, GatesTheFirstHalfOfTheFeaturesIntoTheSecond) {
 INSTANTIATE_TEST_SUITE_P(Shapes, Quantized,
                          testing::Combine(testing::Values(1, 3, 8, 15, 43), testing::Values(1, 16, 50, 192), testing::Values(32, 96, 576),
                                           testing::Values(4, 8), testing::Bool()));
-INSTANTIATE_TEST_SUITE_P(BFloat16, Quantized,
+INSTANTIATE_TEST_SUITE_P(Floats, Quantized,
                          testing::Combine(testing::Values(1, 3, 8, 43), testing::Values(1, 50, 192), testing::Values(32, 96, 576),
-                                          testing::Values(16), testing::Values(false)));
+                                          testing::Values(16, 32), testing::Values(false)));
 
 TEST(QuantizedEmbedding, UnpacksEveryFieldOfTheLayout) {
   // One tile, one group, 4 bits with minima: row 2 has scale 0.5, minimum -1, codes 0, 1, 2, ... 15, 0, 1, ...
@@ -292,6 +292,7 @@ TEST(QuantizedMatrix, HasNoBytesForShapesThatTheLayoutLacks) {
   EXPECT_EQ((QuantizedMatrix{nullptr, 4, 0, 4, false}.bytes()), 0u);
   EXPECT_EQ((QuantizedMatrix{nullptr, 4, 64, 5, false}.bytes()), 0u);
   EXPECT_EQ((QuantizedMatrix{nullptr, 4, 64, 16, true}.bytes()), 0u);
+  EXPECT_EQ((QuantizedMatrix{nullptr, 4, 64, 32, true}.bytes()), 0u);
 }
 
 }  // namespace
