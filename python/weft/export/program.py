@@ -180,11 +180,15 @@ class InGraphModel(torch.nn.Module):
 
 
 class RecomputedModel(torch.nn.Module):
-    """The same method for models that have no cache: the program keeps the tokens, and reads all of them in each call."""
+    """The same method for models that have no cache: the program keeps the tokens, and reads all of them in each call.
 
-    def __init__(self, model: torch.nn.Module, max_context: int):
+    reason: why it must.
+    """
+
+    def __init__(self, model: torch.nn.Module, max_context: int, reason: str):
         super().__init__()
         self.model = model
+        self.reason = reason
         self.register_buffer("tokens_read", torch.zeros(1, max_context, dtype=torch.long), persistent=False)
 
     def forward(self, tokens, positions):
@@ -334,9 +338,8 @@ def in_graph_model(model, shape: ProgramShape) -> tuple[torch.nn.Module, Program
     that has none, reads all of its tokens in each call: slow, but always right.
     Raises Unsupported.
     """
-    recomputed = RecomputedModel(model, shape.max_context)
     if _cache_argument(model) is None:
-        return recomputed, shape, False
+        return RecomputedModel(model, shape.max_context, "it has no cache"), shape, False
     try:
         first = first_position(model)
         with _implementations(model, "eager"):
@@ -349,8 +352,9 @@ def in_graph_model(model, shape: ProgramShape) -> tuple[torch.nn.Module, Program
         problem = error
     else:
         problem = Unsupported("its logits differ with its cache in the graph")
+    recomputed = RecomputedModel(model, shape.max_context, f"{type(problem).__name__}: {first_line(problem)[:200]}")
     if not _is_right(recomputed, shape):
-        raise Unsupported(f"{str(problem).strip().splitlines()[0][:200]}; reading all tokens anew gives other logits too") from problem
+        raise Unsupported(f"{first_line(problem)[:200]}; reading all tokens anew gives other logits too") from problem
     return recomputed, shape, False
 
 
@@ -380,10 +384,10 @@ def export_in_graph(model, shape: ProgramShape) -> tuple[ExportedProgram, Progra
     wrapper, chosen, recurrent = in_graph_model(model, shape)
     try:
         return _export_wrapper(wrapper, chosen), chosen, recurrent
-    except Exception:  # of many kinds: a tracer meets a length that depends on what was read
+    except Exception as error:  # of many kinds: a tracer meets a length that depends on what was read
         if isinstance(wrapper, RecomputedModel):
             raise
-        recomputed = RecomputedModel(model, shape.max_context)
+        recomputed = RecomputedModel(model, shape.max_context, f"{type(error).__name__}: {first_line(error)[:200]}")
         if not _is_right(recomputed, shape):
             raise
         try:
