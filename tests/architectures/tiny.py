@@ -36,7 +36,7 @@ _SIZES = {
     VOCAB_SIZE: "vocab_size",
     MAX_CONTEXT: "max_position_embeddings n_positions max_seq_len seq_length max_sequence_length n_ctx max_seq_length block_size "
     "max_target_positions model_max_length context_length",
-    64: "hidden_size n_embd d_model dim embedding_size emb_dim dim_model embed_dim",
+    64: "hidden_size adapter_in_dim adapter_input_size n_embd d_model dim embedding_size emb_dim dim_model embed_dim",
     96: "intermediate_size ffn_dim d_ff n_inner ffn_hidden_size dim_ff decoder_ffn_dim encoder_ffn_dim ffn_embed_dim dff "
     "decoder_ffn_embed_dim encoder_ffn_embed_dim",
     32: "moe_intermediate_size shared_expert_intermediate_size moe_shared_expert_intermediate_size expert_ffn_hidden_size "
@@ -74,7 +74,7 @@ _OWN: dict[str, dict] = {
     "dots1": {"n_routed_experts": 4, "n_shared_experts": 1, "num_experts_per_tok": 2, "first_k_dense_replace": 1},
     "dots3_note_text": {"head_dim": 16, "swa_num_attention_heads": 4, "swa_num_key_value_heads": 4, "swa_q_lora_rank": 16,
                         "swa_kv_lora_rank": 16, "swa_head_dim": 24, "swa_qk_nope_head_dim": 16, "swa_v_head_dim": 16,
-                        "shared_experts_intermediate_size": 32, "index_topk": 8, "index_n_heads": 4},
+                        "shared_experts_intermediate_size": 32, "index_n_heads": 16},
     # Prefill doesn't let a step be shorter than time_step_min, decoding does: with their own 1e-3, eager differs from itself.
     "zamba2": {"time_step_min": 1e-6},
     "nemotron_h": {"time_step_min": 1e-6},

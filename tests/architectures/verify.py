@@ -80,12 +80,13 @@ class Reference:
                 self.greedy.append(int(model(input_ids=torch.tensor([ids])).logits[0, -1].argmax()))
                 ids.append(self.greedy[-1])
             return None
+        first = program.first_position(model)
         out = model(input_ids=torch.tensor([tokens]), use_cache=True)
         cache = getattr(out, name, None)
         if cache is None:  # it fills the one that it is given, and doesn't tell
             cache = transformers.DynamicCache(config=model.config)
             out = model(input_ids=torch.tensor([tokens]), **{name: cache}, use_cache=True)
-        first, rows = program.first_position(model), []
+        rows = []
         for i in range(STEPS):
             self.greedy.append(int(out.logits[0, -1].argmax()))
             # As generate() does: some count from 0 anew in each call if they aren't told (Bamba).
@@ -161,7 +162,7 @@ class Traced:
 
 
 LOWERING = ("operators.py", "passes.py", "aoti.py", "executorch.py")
-TRACING = ("verify.py", "tiny.py", "program.py", "attention.py", "graph_cache.py", "reference.py", *LOWERING)
+TRACING = ("verify.py", "tiny.py", "program.py", "attention.py", "graph_cache.py", "own_state.py", "reference.py", *LOWERING)
 
 
 @functools.cache

@@ -24,6 +24,7 @@ from weft.errors import first_line
 from weft.export import reference
 from weft.export.attention import AttentionScope, Unsupported, attention_scope
 from weft.export.graph_cache import GraphCache
+from weft.export.own_state import own_state
 from weft.export.reference import SequenceState, sequences
 
 
@@ -162,6 +163,15 @@ class InGraphModel(torch.nn.Module):
             self._names.append(name)
         if not self._names:
             raise Unsupported("it takes a cache but keeps nothing there")
+        # RecurrentGemma's state is in plain attributes of its modules, which a forward assigns anew.
+        self._attributes = {}
+        for path, module in model.named_modules():
+            for key, value in module.__dict__.items():
+                if isinstance(value, torch.Tensor) and value.shape[:1] == (1,):
+                    name = f"attribute_{path}_{key}".replace(".", "_")
+                    self.register_buffer(name, torch.zeros_like(value), persistent=False)
+                    self._attributes[name] = (module, key)
+        self.has_state = self.cache.has_state or bool(self._attributes)
 
     def _call(self, tokens, positions):
         arguments = {self.cache_argument: self.cache, "use_cache": True}
@@ -171,12 +181,46 @@ class InGraphModel(torch.nn.Module):
 
     def forward(self, tokens, positions):
         self.cache.attach({name: getattr(self, name) for name in self._names}, positions)
-        return self._call(tokens, positions).float()
+        for name, (module, key) in self._attributes.items():
+            setattr(module, key, _unless_first(getattr(self, name), positions))
+        logits = self._call(tokens, positions).float()
+        for name, (module, key) in self._attributes.items():
+            getattr(self, name).copy_(getattr(module, key))
+            setattr(module, key, None)  # a tracer's tensor must not stay
+        return logits
 
     def run_eager(self, tokens, positions):
         """forward(), outside of a tracer."""
         with _implementations(self.model, "eager"):
             return self(tokens, positions)
+
+
+def _unless_first(state: torch.Tensor, positions: torch.Tensor, initial: torch.Tensor | None = None) -> torch.Tensor:
+    """`state`, but `initial` (or zeros) where a sequence begins."""
+    return torch.where(positions[0] == 0, torch.zeros_like(state) if initial is None else initial, state)
+
+
+class StateModel(torch.nn.Module):
+    """The same method, one token in each call, for a state that a model keeps in its own way (weft.export.own_state)."""
+
+    has_state = True
+
+    def __init__(self, model: torch.nn.Module, state):
+        super().__init__()
+        self.model = model
+        self.state = state
+        for name, tensor in state.initial.items():
+            self.register_buffer(name, tensor.clone(), persistent=False)
+            self.register_buffer(f"first_{name}", tensor.clone(), persistent=False)
+
+    def forward(self, tokens, positions):
+        before = {name: _unless_first(getattr(self, name), positions, getattr(self, f"first_{name}")) for name in self.state.initial}
+        logits, after = self.state.run(self.model, tokens, before)
+        for name, tensor in after.items():
+            getattr(self, name).copy_(tensor)
+        return logits.float()
+
+    run_eager = forward
 
 
 class RecomputedModel(torch.nn.Module):
@@ -338,20 +382,26 @@ def in_graph_model(model, shape: ProgramShape) -> tuple[torch.nn.Module, Program
     that has none, reads all of its tokens in each call: slow, but always right.
     Raises Unsupported.
     """
-    if _cache_argument(model) is None:
+    state = own_state(model)
+    if state is None and _cache_argument(model) is None:
         return RecomputedModel(model, shape.max_context, "it has no cache"), shape, False
+    asked = shape
     try:
-        first = first_position(model)
-        with _implementations(model, "eager"):
-            wrapper = InGraphModel(model, shape.max_context, first)
-        if wrapper.cache.has_state:
+        if state is not None:
+            wrapper = StateModel(model, state)
+        else:
+            first = first_position(model)
+            with _implementations(model, "eager"):
+                wrapper = InGraphModel(model, shape.max_context, first)
+        if wrapper.has_state:
             shape = dataclasses.replace(shape, max_tokens=1)
         if _is_right(wrapper, shape):
-            return wrapper, shape, wrapper.cache.has_state
+            return wrapper, shape, wrapper.has_state
     except Exception as error:  # of many kinds: a model's own code meets a cache that it didn't expect
         problem = error
     else:
         problem = Unsupported("its logits differ with its cache in the graph")
+    shape = asked
     recomputed = RecomputedModel(model, shape.max_context, f"{type(problem).__name__}: {first_line(problem)[:200]}")
     if not _is_right(recomputed, shape):
         raise Unsupported(f"{first_line(problem)[:200]}; reading all tokens anew gives other logits too") from problem
@@ -405,7 +455,7 @@ def _export_wrapper(wrapper, shape: ProgramShape) -> ExportedProgram:
         tokens = Dim("tokens", min=1, max=shape.max_tokens)
         dynamic = {"tokens": {1: tokens}, "positions": {0: tokens}}
     for name, buffer in wrapper.named_buffers():
-        if not name.startswith("model."):
+        if not name.startswith(("model.", "first_")):
             buffer.zero_()
     with _implementations(wrapper.model, "eager"):
         return _export(wrapper, example, dynamic)
