@@ -6,7 +6,9 @@ import json
 from pathlib import Path
 
 import transformers
-from tiny import ARCHITECTURES, NOT_TEXT
+from tiny import ARCHITECTURES
+
+from weft.export.support import REFUSED
 
 _HEAD = """# Architectures
 
@@ -61,8 +63,8 @@ def _remark(result: dict) -> str:
 def write_table(results: Path, out: Path) -> None:
     rows, both, one, traced = [], 0, 0, 0
     for name in ARCHITECTURES:
-        if name in NOT_TEXT:
-            rows.append(f"| {name} | | | | not verified: {NOT_TEXT[name]} |")
+        if name in REFUSED:
+            rows.append(f"| {name} | | | | can't be exported: {REFUSED[name]} |")
             continue
         kept = next((path for path in (results / f"{name}.json", results / f"{name}.trial.json") if path.is_file()), None)
         if kept is None:

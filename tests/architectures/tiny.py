@@ -19,24 +19,12 @@ WINDOW = 12  # far shorter than what the checks read
 
 ARCHITECTURES = tuple(MODEL_FOR_CAUSAL_LM_MAPPING_NAMES)
 
-# What takes more than text, or whose text part has a model_type of its own.
-NOT_TEXT = {
-    "blt": "works on bytes through a patcher of its own (entropies decide where patches end)",
-    "gemma3n": "its vision part is a model of timm's; its text part is gemma3n_text",
-    "gemma4_assistant": "drafts from another model's caches, has no keys of its own",
-    "gemma4_unified_assistant": "drafts from another model's caches, has no keys of its own",
-    "musicgen": "sound from text: its decoder writes codebooks, not tokens of a text",
-    "musicgen_melody": "sound from text: its decoder writes codebooks, not tokens of a text",
-    "cpmant": "sees later tokens too: all that it is given is context",
-    "xlnet": "sees later tokens too: without a permutation mask it is not causal",
-}
-
 # Other names of the same thing, with the value for a tiny model.
 _SIZES = {
     VOCAB_SIZE: "vocab_size",
     MAX_CONTEXT: "max_position_embeddings n_positions max_seq_len seq_length max_sequence_length n_ctx max_seq_length block_size "
     "max_target_positions model_max_length context_length",
-    64: "hidden_size adapter_in_dim adapter_input_size n_embd d_model dim embedding_size emb_dim dim_model embed_dim",
+    64: "hidden_size adapter_in_dim adapter_out_dim adapter_input_size n_embd d_model dim embedding_size emb_dim dim_model embed_dim",
     96: "intermediate_size ffn_dim d_ff n_inner ffn_hidden_size dim_ff decoder_ffn_dim encoder_ffn_dim ffn_embed_dim dff "
     "decoder_ffn_embed_dim encoder_ffn_embed_dim",
     32: "moe_intermediate_size shared_expert_intermediate_size moe_shared_expert_intermediate_size expert_ffn_hidden_size "

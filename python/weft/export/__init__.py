@@ -77,7 +77,8 @@ def export(
 ) -> ExportResult:
     """Exports `source` to the one file `out`.
 
-    source: a checkpoint folder, a hub id, a .gguf file, or a loaded `transformers.PreTrainedModel`.
+    source: a checkpoint folder, a hub id, a .gguf file, a loaded `transformers.PreTrainedModel`, a `torch.nn.Module` or
+        `torch.export.ExportedProgram` of one's own (docs/python.md says which), or (one of these, its tokenizer or the tokenizer's folder).
     out: ends in .pte (ExecuTorch) or .pt2 (AOTInductor), unless `backend` ("executorch" or "aoti") says which.
     max_context: the most tokens of one sequence; None: what the model was made for, but at most 8192.
     dtype: of weights and activations, one of DTYPES.
@@ -113,7 +114,9 @@ def export(
     from weft.export.sources import load_source
 
     progress = progress or Progress()
-    loaded = load_source(source, dtype=getattr(torch, dtype), progress=progress, allow_pickle=allow_pickle)
+    loaded = load_source(
+        source, dtype=getattr(torch, dtype), progress=progress, allow_pickle=allow_pickle, max_context=max_context
+    )
     context = _choose_context(loaded, max_context)
     shape = ProgramShape(max_context=context, vocab_size=_vocab_size(loaded))
     text = _PerplexityText(perplexity, loaded, context) if perplexity is not None else None
@@ -263,7 +266,9 @@ def _choose_context(loaded: Source, wanted: int | None) -> int:
 
 
 def _vocab_size(loaded: Source) -> int:
-    return int(loaded.model.get_output_embeddings().weight.shape[0])
+    from weft.export.program import vocabulary_size
+
+    return int(vocabulary_size(loaded.model))
 
 
 def _metadata(loaded: Source, shape, *, name: str | None, dtype: str, quantize: str) -> dict[str, Any]:
@@ -273,7 +278,7 @@ def _metadata(loaded: Source, shape, *, name: str | None, dtype: str, quantize: 
     return {
         "format": 1,
         "name": name or loaded.name,
-        "architecture": type(loaded.model).__name__,
+        "architecture": type(getattr(loaded.model, "module", loaded.model)).__name__,
         "exporter": f"weft {__version__}, {versions}",
         "source": loaded.source,
         "dtype": dtype,

@@ -26,6 +26,8 @@ from weft.export.attention import AttentionScope, Unsupported, attention_scope
 from weft.export.graph_cache import GraphCache
 from weft.export.own_state import own_state
 from weft.export.reference import SequenceState, sequences
+from weft.export.replacements import replaced_modules
+from weft.export.user_module import UserModule
 
 
 @dataclasses.dataclass(frozen=True)
@@ -223,6 +225,21 @@ class StateModel(torch.nn.Module):
     run_eager = forward
 
 
+class OwnCacheModel(torch.nn.Module):
+    """The same method for a user's module that keeps its caches itself, in buffers, by position."""
+
+    has_state = False
+
+    def __init__(self, model: UserModule):
+        super().__init__()
+        self.model = model
+
+    def forward(self, tokens, positions):
+        return self.model(input_ids=tokens, position_ids=positions[None]).logits.float()
+
+    run_eager = forward
+
+
 class RecomputedModel(torch.nn.Module):
     """The same method for models that have no cache: the program keeps the tokens, and reads all of them in each call.
 
@@ -244,7 +261,7 @@ class RecomputedModel(torch.nn.Module):
 
 @contextlib.contextmanager
 def _implementations(model, attention: str):
-    """Chooses the attention, and experts without a loop over those that were hit."""
+    """Chooses the attention, experts without a loop over those that were hit, and stand-ins for what can't be traced."""
     configs = {id(module.config): module.config for module in model.modules() if hasattr(module, "config")}
     before = [
         (config, config._attn_implementation, getattr(config, "_experts_implementation", None))
@@ -255,7 +272,8 @@ def _implementations(model, attention: str):
         config._attn_implementation_internal = attention
         config._experts_implementation_internal = "batched_mm"
     try:
-        yield
+        with replaced_modules(model, outside=attention == "weft"):
+            yield
     finally:
         for config, previous, experts in before:
             config._attn_implementation_internal = previous
@@ -292,7 +310,7 @@ def ragged_positions(model) -> tuple[Positions | None, str | None]:
 
 
 def _problem_of(model, way: Positions) -> str | None:
-    vocab_size = _vocab_size(model)
+    vocab_size = vocabulary_size(model)
     generator = torch.Generator().manual_seed(1)
     texts = torch.randint(0, vocab_size, (2, 14), generator=generator)
     alone = torch.cat([model(input_ids=text[None], use_cache=False).logits[0].float() for text in texts])
@@ -324,7 +342,7 @@ def _problem_of(model, way: Positions) -> str | None:
     return None
 
 
-def _vocab_size(model) -> int:
+def vocabulary_size(model) -> int:
     head = model.get_output_embeddings()
     return head.weight.shape[0] if hasattr(head, "weight") else model.config.get_text_config().vocab_size
 
@@ -383,12 +401,15 @@ def in_graph_model(model, shape: ProgramShape) -> tuple[torch.nn.Module, Program
     Raises Unsupported.
     """
     state = own_state(model)
-    if state is None and _cache_argument(model) is None:
+    user_module = isinstance(model, UserModule)
+    if (user_module and not model.takes_positions) or (state is None and _cache_argument(model) is None):
         return RecomputedModel(model, shape.max_context, "it has no cache"), shape, False
     asked = shape
     try:
         if state is not None:
             wrapper = StateModel(model, state)
+        elif user_module:
+            wrapper = OwnCacheModel(model)
         else:
             first = first_position(model)
             with _implementations(model, "eager"):
