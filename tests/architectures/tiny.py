@@ -88,7 +88,8 @@ _OWN: dict[str, dict] = {
                     "sliding_window": 12, "max_position_embeddings": 96},
     "xlm": {"causal": True},
     "xmod": {"default_language": "en_XX"},
-    "qwen4_exp_text": {"hc_lowrank": 16, "indexer_n_heads": 2, "indexer_kv_heads": 1, "indexer_head_dim": 16, "indexer_budget": 8,
+    # Many heads, so that no two scores are 0 and tie.
+    "qwen4_exp_text": {"hc_lowrank": 16, "indexer_n_heads": 16, "indexer_kv_heads": 1, "indexer_head_dim": 16, "indexer_budget": 8,
                        "indexer_compress_ratio": 4},
     "kimi_linear": {"linear_head_dim": 16, "linear_num_heads": 4},
     "bailing_hybrid": {"linear_head_dim": 16, "linear_num_heads": 4},

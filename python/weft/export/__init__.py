@@ -111,6 +111,7 @@ def export(
     from weft.export.progress import Progress
     from weft.export.program import ProgramShape, ragged_positions
     from weft.export.quantize import exchange_modules
+    from weft.export.replacements.rope import has_changing_rope, settle_rope
     from weft.export.sources import load_source
 
     progress = progress or Progress()
@@ -119,6 +120,9 @@ def export(
     )
     context = _choose_context(loaded, max_context)
     shape = ProgramShape(max_context=context, vocab_size=_vocab_size(loaded))
+    if has_changing_rope(loaded.model):
+        loaded = _with_own_model(source, loaded)
+        settle_rope(loaded.model, context)
     text = _PerplexityText(perplexity, loaded, context) if perplexity is not None else None
     before = text.eager(loaded.model, progress) if text else None
     loaded, plan, weights = _quantize(source, loaded, quantize, quantize_layers, calibration, passes, progress)
@@ -181,6 +185,13 @@ def lower_program(program, backend: str, assets: dict[str, bytes], out: Path, *,
     lower(program, assets, out)
 
 
+def _with_own_model(source, loaded: Source) -> Source:
+    """With a model that may be changed: the caller's own stays as it is."""
+    if isinstance(source, str | os.PathLike):
+        return loaded
+    return dataclasses.replace(loaded, model=copy.deepcopy(loaded.model))
+
+
 def _quantize(source, loaded: Source, quantize, layers, calibration, passes: bool, progress) -> tuple[Source, Plan, dict[str, QuantizedWeight]]:
     """Chooses the weights' codes, in a copy of the model if it is the caller's own."""
     from weft.export.perplexity import read_text, text_ids
@@ -196,8 +207,8 @@ def _quantize(source, loaded: Source, quantize, layers, calibration, passes: boo
     plan = make_plan("keep" if config is not None else quantize, layers)
     if by_torchao and not plan.keep:
         raise Error("invalid_argument", f"torchao has quantised the model; '{plan.name}' would round it once more", "quantize", "choose keep, or give the float model")
-    if (plan.quantizes or by_torchao) and not isinstance(source, str | os.PathLike):  # the caller's own model stays as it is
-        loaded = dataclasses.replace(loaded, model=copy.deepcopy(loaded.model))
+    if plan.quantizes or by_torchao:
+        loaded = _with_own_model(source, loaded)
     if config is not None:
         import torchao
 

@@ -101,16 +101,16 @@ class UserModule(torch.nn.Module):
 def _positions_argument(module) -> tuple[str, bool] | None:
     """(name, whether it is [1, T]) of the argument that takes positions."""
     parameters = list(inspect.signature(module.forward).parameters.values())
+    required = [p for p in parameters if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+    if not parameters or len(required) > 2:
+        names = ", ".join(p.name for p in required) or "nothing"
+        raise Error("unsupported", f"its forward wants {names}", type(module).__name__, _SIGNATURE)
     named = next((parameter for parameter in parameters if parameter.name in _BATCHED_POSITIONS), None)
     if named is not None:
         return named.name, True
     places = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    required = [p for p in parameters if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
     if len(places) >= 2 and (len(required) == 2 or "pos" in places[1].name):
         return places[1].name, False
-    if not places or len(required) > 1:
-        names = ", ".join(p.name for p in required)
-        raise Error("unsupported", f"its forward wants the arguments {names}", type(module).__name__, _SIGNATURE)
     return None
 
 
