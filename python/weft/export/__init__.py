@@ -119,7 +119,7 @@ def export(
         source, dtype=getattr(torch, dtype), progress=progress, allow_pickle=allow_pickle, max_context=max_context
     )
     context = _choose_context(loaded, max_context)
-    shape = ProgramShape(max_context=context, vocab_size=_vocab_size(loaded))
+    shape = ProgramShape(max_context=context, max_tokens=min(ProgramShape.max_tokens, context), vocab_size=_vocab_size(loaded))
     if has_changing_rope(loaded.model):
         loaded = _with_own_model(source, loaded)
         settle_rope(loaded.model, context)
