@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from built import built_program
 from torch import nn
 
+import weft
 from weft import Error
 from weft.export import export, program
 from weft.export.user_module import UserModule
@@ -110,6 +111,34 @@ def test_a_module_with_caches_of_its_own_keeps_them(tmp_path):
     assert result.metadata["contract"] == "in_graph"
     assert result.metadata["max_tokens"] > 1
     assert result.largest_difference < 1e-4
+
+
+def test_an_exported_program_is_lowered_as_it_is(tmp_path):
+    built_program("weft")
+    net, tokens = CachingNet(), torch.export.Dim("tokens", min=1, max=32)
+    example = (torch.ones(1, 5, dtype=torch.long), torch.arange(5))
+    dynamic = {"tokens": {1: tokens}, "positions": {0: tokens}}
+    program_ = torch.export.export(net, example, dynamic_shapes=dynamic, strict=False)
+    result = export(program_, tmp_path / "model.pte", max_context=CONTEXT)
+    assert (result.metadata["contract"], result.metadata["max_tokens"]) == ("in_graph", 32)
+    assert result.largest_difference < 1e-4
+
+
+def test_says_what_an_exported_program_must_be(tmp_path):
+    example = (torch.ones(1, 5, dtype=torch.long), torch.arange(5))
+    fixed = torch.export.export(Net(), example, strict=False)
+    with pytest.raises(Error, match="takes 5 tokens in each call"):
+        export(fixed, tmp_path / "model.pte", max_context=CONTEXT)
+    other = torch.export.export(nn.Linear(3, 4), (torch.ones(2, 3),))
+    with pytest.raises(Error, match=r"its inputs and outputs are \[2, 3\], \[2, 4\]"):
+        export(other, tmp_path / "model.pte", max_context=CONTEXT)
+    with pytest.raises(Error, match="lowered as it is"):
+        export(fixed, tmp_path / "model.pte", max_context=CONTEXT, quantize="int8")
+
+
+def test_a_loaded_model_needs_a_tokenizer():
+    with pytest.raises(Error, match="a Net comes without a tokenizer"):
+        weft.export(Net())
 
 
 @pytest.mark.parametrize("make", [WithoutPositions, lambda: Net(OwnMask)])

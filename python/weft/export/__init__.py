@@ -115,6 +115,11 @@ def export(
     from weft.export.sources import load_source
 
     progress = progress or Progress()
+    if isinstance(own := source[0] if isinstance(source, tuple) else source, torch.export.ExportedProgram):
+        if quantize is not None or quantize_layers or calibration is not None or perplexity is not None or dtype != "float32":
+            message = "an ExportedProgram is lowered as it is: its weights and types can't be chosen any more"
+            raise Error("unsupported", message, "source", "give the module that it was made from")
+        return _export_program(own, source, out, backend, max_context, passes=passes, check=check, name=name, progress=progress)
     loaded = load_source(
         source, dtype=getattr(torch, dtype), progress=progress, allow_pickle=allow_pickle, max_context=max_context
     )
@@ -156,6 +161,45 @@ def export(
                 largest = checking.compare(unfinished, reference, dtype=dtype, rounded=bool(weights) and activations == "int8")
         after = text.of_file(unfinished, progress) if text else None
     return ExportResult(out, metadata, largest, (before, after) if text else None)
+
+
+def _export_program(program, source, out: Path, backend: str, max_context, *, passes, check, name, progress) -> ExportResult:
+    """export() of a torch.export.ExportedProgram, or of one and its tokenizer."""
+    import torch
+
+    from weft.export import check as checking
+    from weft.export.failures import explained_failures
+    from weft.export.outfile import atomic_output
+    from weft.export.sources import tokenizer_assets
+    from weft.export.user_module import longest_context
+    from weft.export.user_program import eager_logits, program_shape
+
+    shape = program_shape(program, longest_context(program, max_context))
+    assets = tokenizer_assets(source[1], progress) if isinstance(source, tuple) else tokenizer_assets(None, progress)
+    with torch.no_grad():
+        reference = eager_logits(program, checking.token_ids(shape.vocab_size), shape).float().numpy() if check else None
+    parameters = sum(tensor.numel() for tensor in program.state_dict.values())
+    metadata = _versions() | {
+        "name": name or "program",
+        "architecture": "ExportedProgram",
+        "source": "an exported program",
+        "dtype": "float32",
+        "quantization": "none",
+        "parameters": parameters,
+        "vocab_size": shape.vocab_size,
+        "max_context": shape.max_context,
+        "max_tokens": shape.max_tokens,
+        "contract": "in_graph",
+    }
+    largest = None
+    with explained_failures(program), atomic_output(out, 4 * parameters) as unfinished:
+        with progress.stage(f"lowering to {backend}", seconds=_expected_seconds(parameters, backend)):
+            weft_json = json.dumps(metadata, indent=1).encode()
+            lower_program(copy.deepcopy(program), backend, {**assets, "weft.json": weft_json}, unfinished, passes=passes)
+        if reference is not None:
+            with progress.stage("holding the file against the eager model"):
+                largest = checking.compare(unfinished, reference, dtype="float32", rounded=False)
+    return ExportResult(out, metadata, largest)
 
 
 def trace(model, positions, shape) -> tuple[Any, dict[str, Any]]:
@@ -283,14 +327,9 @@ def _vocab_size(loaded: Source) -> int:
 
 
 def _metadata(loaded: Source, shape, *, name: str | None, dtype: str, quantize: str) -> dict[str, Any]:
-    versions = ", ".join(f"{package} {importlib.metadata.version(package)}" for package in ("torch", "transformers"))
-    from weft import __version__
-
-    return {
-        "format": 1,
+    return _versions() | {
         "name": name or loaded.name,
         "architecture": type(getattr(loaded.model, "module", loaded.model)).__name__,
-        "exporter": f"weft {__version__}, {versions}",
         "source": loaded.source,
         "dtype": dtype,
         "quantization": quantize,
@@ -301,6 +340,13 @@ def _metadata(loaded: Source, shape, *, name: str | None, dtype: str, quantize: 
     }
 
 
+def _versions() -> dict[str, Any]:
+    from weft import __version__
+
+    versions = ", ".join(f"{package} {importlib.metadata.version(package)}" for package in ("torch", "transformers"))
+    return {"format": 1, "exporter": f"weft {__version__}, {versions}"}
+
+
 def _describe(plan: Plan, loaded: Source, calibrated: bool) -> str:
     return plan.name + (f" ({loaded.source})" if plan.keep else "") + (", GPTQ" if calibrated else "")
 
@@ -309,6 +355,17 @@ def _expected_seconds(parameters: int, backend: str) -> float:
     """For the progress display alone: measured on two cores with models of 0.1M and 135M parameters."""
     base, per_million = {"executorch": (10, 0.6), "aoti": (10, 0.2)}[backend]
     return base + per_million * parameters / 1e6
+
+
+def _lacks_tokenizer(source: Any) -> bool:
+    """A module or program of the user's own. (A Transformers model may tell where its tokenizer is.)"""
+    if isinstance(source, tuple | str | os.PathLike) or "torch" not in sys.modules:
+        return False
+    import torch
+    import transformers
+
+    own = isinstance(source, torch.nn.Module | torch.export.ExportedProgram)
+    return own and not isinstance(source, transformers.PreTrainedModel)
 
 
 class _CallableModule(types.ModuleType):
@@ -329,6 +386,10 @@ class _CallableModule(types.ModuleType):
         """
         from weft.model import Model
 
+        if _lacks_tokenizer(source):
+            message = f"a {type(source).__name__} comes without a tokenizer, which a loaded model needs"
+            fix = "give (it, tokenizer), or only write the file: weft.export.export(source, out)"
+            raise Error("invalid_argument", message, "source", fix)
         folder = None
         if out is None:
             backend = backend or "aoti"

@@ -340,11 +340,17 @@ def _from_module(module: torch.nn.Module, tokenizer: Any, dtype: torch.dtype, ma
         for parameter in module.parameters():
             if parameter.is_floating_point():
                 parameter.data = parameter.data.to(dtype)
-    if tokenizer is None:
-        progress.note("no tokenizer was given: the file takes and gives token ids only; give (module, tokenizer) for text")
-    assets = {} if tokenizer is None else _tokenizer_assets(tokenizer, {}, None)
+    assets = tokenizer_assets(tokenizer, progress)
     name = type(module).__name__
     return _source(UserModule(module, context), name=name, assets=assets, source=f"a {type(module).__module__.partition('.')[0]} module")
+
+
+def tokenizer_assets(tokenizer: Any, progress: Progress) -> dict[str, bytes]:
+    """Of what the user gave beside a module: a Transformers tokenizer, the folder of one, or None."""
+    if tokenizer is None:
+        progress.note("no tokenizer was given: the file takes and gives token ids only; give (module, tokenizer) for text")
+        return {}
+    return _tokenizer_assets(tokenizer, {}, None)
 
 
 def _tokenizer_assets(tokenizer: Any, config: dict[str, Any], generation: Any) -> dict[str, bytes]:
