@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 from collections.abc import Iterator
 from pathlib import Path
 
+import torch
 from torch.export import ExportedProgram
 
 # Delegates keep their weights as named data too; the prefix keeps the assets apart (backends/executorch).
@@ -57,13 +59,29 @@ def needed_passes_only() -> Iterator[None]:
         XNNPACKPassManager.transform = transform
 
 
+@contextlib.contextmanager
+def weights_shared() -> Iterator[None]:
+    """Within the block, XNNPACK's lowering doesn't copy the weights of all delegates before it begins: it changes none of them."""
+    from executorch.backends.xnnpack.xnnpack_preprocess import XnnpackBackend
+
+    def copy_without_weights(program, compile_specs):
+        tensors = [*program.state_dict.values(), *program.constants.values()]
+        return copy.deepcopy(program, {id(tensor): tensor for tensor in tensors if isinstance(tensor, torch.Tensor)})
+
+    XnnpackBackend.copy_exported_program_for_preprocess = staticmethod(copy_without_weights)
+    try:
+        yield
+    finally:
+        del XnnpackBackend.copy_exported_program_for_preprocess
+
+
 def lower(program: ExportedProgram, assets: dict[str, bytes], out: Path) -> None:
     """Writes `out`. Every asset becomes a named data segment of the file."""
     from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
     from executorch.exir import EdgeCompileConfig, ExecutorchBackendConfig, to_edge_transform_and_lower
     from executorch.exir.passes import MemoryPlanningPass
 
-    with needed_passes_only():
+    with needed_passes_only(), weights_shared():
         edge = to_edge_transform_and_lower(
             program,
             partitioner=[XnnpackPartitioner()],
