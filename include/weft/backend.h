@@ -22,15 +22,26 @@ namespace weft {
 
 /// Plug-ins export `extern "C" const weft::Backend* weft_backend(const char* abi)`, which gives nullptr for any
 /// other string than this: it changes with every incompatible change of the classes below.
-inline constexpr const char* kBackendAbi = "weft-backend-1";
+inline constexpr const char* kBackendAbi = "weft-backend-2";
+
+/// How a runner keeps keys and values. Narrower ones take less memory and, with a long context, less time.
+enum class CacheType {
+  kAsExported,  ///< What the file asks for: float16 with quantised weights, else float32.
+  kFloat32,
+  kFloat16,
+  kInt8,  ///< 8 bits and a scale for each head's key and value.
+};
 
 struct RunnerOptions {
   /// Threads that compute; 0: one for each physical core.
   int threads = 0;
   /// Fewer tokens than the model allows, to save memory; 0: as many as the model allows.
   std::size_t max_context = 0;
-  /// Quantised linears multiply f32 activations even where the file asks for 8-bit ones: slower; for comparisons.
+  /// Quantised linears multiply f32 activations even where the file asks for 8-bit ones, and the cache is float32 unless
+  /// cache_type says otherwise: slower; for comparisons.
   bool float_activations = false;
+  /// Only for programs whose caches lie outside of the graph; others refuse all but kAsExported.
+  CacheType cache_type = CacheType::kAsExported;
 };
 
 /// One opened model file. Opening verifies the file and maps it; weights are loaded by load_runner().
