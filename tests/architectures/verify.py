@@ -57,7 +57,7 @@ class Reference:
         generator = torch.Generator().manual_seed(3)
         prompt = torch.randint(3, vocab_size, (PROMPT,), generator=generator)
         tokens, self.greedy = prompt.tolist(), []
-        self.recurrent = False
+        self.recurrent = self.recomputed = False
         cached = self._with_cache(model, tokens)
         other = torch.randint(3, vocab_size, (9,), generator=generator).tolist()
         # (how many tokens stay, tokens to feed); the logits of each row of each call
@@ -118,7 +118,7 @@ def in_python(model, reference: Reference, positions, shape) -> float:
         wrapper.close()
         return reference.error(torch.cat(rows).numpy())
     wrapper, shape, recurrent = program.in_graph_model(model, shape)
-    reference.recurrent = recurrent
+    reference.recurrent, reference.recomputed = recurrent, isinstance(wrapper, program.RecomputedModel)
     held: list[int] = []
     with program._implementations(model, "eager"):
         for keep, tokens in reference.calls:
@@ -205,7 +205,7 @@ def verify(name: str, *, trial: bool, backends, show_trace: bool, kept: dict | N
         shape = program.ProgramShape(max_context=MAX_CONTEXT, max_tokens=64)
         stage = "python"
         result["python"] = in_python(model, reference, positions, shape)
-        result["recurrent"] = reference.recurrent
+        result |= {"recurrent": reference.recurrent, "recomputed": reference.recomputed}
         if not trial and result["python"] <= 1e-3:
             for backend in backends:
                 stage = "trace"
