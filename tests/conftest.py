@@ -13,6 +13,10 @@ from filelock import FileLock
 from built import ENDINGS, ROOT, build_dir, built_program
 from tiny_models import tiny_model, tiny_tokenizer
 
+# The glue between the kernels of a .pt2, unoptimised: a third of the compiler's time, and the same numbers.
+os.environ.setdefault("AOT_INDUCTOR_COMPILE_WRAPPER_OPT_LEVEL", "O0")
+
+
 @pytest.fixture(scope="session")
 def weft_bin() -> Path:
     """The `weft` program."""
