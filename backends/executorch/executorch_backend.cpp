@@ -16,6 +16,7 @@
 #include <thread>
 #include <utility>
 
+#include "backends/executorch/event_tracer.h"
 #include "backends/executorch/operators.h"
 #include "weft/error.h"
 #include "weft/program.h"
@@ -88,8 +89,8 @@ const kernels::ParallelFor& executorch_parallel_for() {
 
 class ExecuTorchProgram final : public Program {
  public:
-  ExecuTorchProgram(std::shared_ptr<et::Program> program, const std::string& where)
-      : module_(std::move(program)), where_("program '" + where + "'") {
+  ExecuTorchProgram(std::shared_ptr<et::Program> program, const std::string& where, bool traced)
+      : module_(std::move(program), nullptr, nullptr, traced ? make_event_tracer() : nullptr), where_("program '" + where + "'") {
     last_log.clear();
     if (const et::Error error = module_.load_method("forward"); error != et::Error::Ok) fail(error, where);
   }
@@ -206,8 +207,8 @@ class ExecuTorchFile final : public ModelFile {
     const unsigned cores = std::max(1u, std::thread::hardware_concurrency());
     const unsigned threads = options.threads > 0 ? static_cast<unsigned>(options.threads) : cores;
     executorch::extension::threadpool::get_threadpool()->_unsafe_reset_threadpool(threads);
-    auto load = [opened = opened_, where = where_] {
-      return std::make_unique<ExecuTorchProgram>(std::shared_ptr<et::Program>(opened, &*opened->program), where);
+    auto load = [opened = opened_, where = where_, traced = options.on_operation != nullptr] {
+      return std::make_unique<ExecuTorchProgram>(std::shared_ptr<et::Program>(opened, &*opened->program), where, traced);
     };
     return make_runner(std::move(load), std::move(info), options, where_);
   }

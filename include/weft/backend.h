@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -22,7 +23,16 @@ namespace weft {
 
 /// Plug-ins export `extern "C" const weft::Backend* weft_backend(const char* abi)`, which gives nullptr for any
 /// other string than this: it changes with every incompatible change of the classes below.
-inline constexpr const char* kBackendAbi = "weft-backend-1";
+inline constexpr const char* kBackendAbi = "weft-backend-2";
+
+/// Something that a runner did in forward(), told on the thread that called it, once it has ended. What began and ended within another
+/// operation is a part of it.
+struct Operation {
+  std::string_view name;          ///< "program" is the whole call of the exported program; "quantized_linear", "aten::add.out", ...
+  std::string_view shape;         ///< Operations of one name and shape are alike. May be empty.
+  std::size_t weight_bytes;       ///< Of weights that it read; 0 where it reads none or that isn't known.
+  std::int64_t begin_ns, end_ns;  ///< std::chrono::steady_clock.
+};
 
 struct RunnerOptions {
   /// Threads that compute; 0: one for each physical core.
@@ -31,6 +41,8 @@ struct RunnerOptions {
   std::size_t max_context = 0;
   /// Quantised linears multiply f32 activations even where the file asks for 8-bit ones: slower; for comparisons.
   bool float_activations = false;
+  /// Hears of every operation, for profiles. Listening takes some of the time that it measures; without it, nothing is measured.
+  std::function<void(const Operation&)> on_operation = {};
 };
 
 /// One opened model file. Opening verifies the file and maps it; weights are loaded by load_runner().

@@ -68,6 +68,7 @@ std::size_t choose_context(const ProgramInfo& info, const RunnerOptions& options
 }
 
 std::unique_ptr<Runner> make_runner(ProgramLoader load, ProgramInfo info, const RunnerOptions& options, std::string name) {
+  if (options.on_operation) load = observed(std::move(load), options.on_operation);
   return info.contract == Contract::kRagged
              ? make_ragged_runner(load, std::move(info), options, std::move(name))
              : make_in_graph_runner(std::move(load), std::move(info), options, std::move(name));
