@@ -159,12 +159,13 @@ void bench_linear(const Report& report, const ParallelFor& parallel_for, std::si
 }
 
 void bench_attention(const Report& report, const ParallelFor& parallel_for, std::size_t tokens, std::size_t past, std::uint32_t heads,
-                     std::uint32_t kv_heads, std::uint32_t size) {
-  const std::string name = "attention " + std::to_string(tokens) + " after " + std::to_string(past) + ", heads " + std::to_string(heads) +
+                     std::uint32_t kv_heads, std::uint32_t size, KvType type) {
+  const char* const types[] = {"f32", "f16", "int8"};
+  const std::string name = std::string("attention ") + types[static_cast<std::size_t>(type)] + ", " + std::to_string(tokens) + " after " + std::to_string(past) + ", heads " + std::to_string(heads) +
                            "/" + std::to_string(kv_heads) + " of " + std::to_string(size);
   if (!report.wants(name)) return;
   constexpr std::size_t kLayers = 16;
-  KvCache cache(std::vector<KvLayerShape>(kLayers, {kv_heads, size, size}), past + tokens);
+  KvCache cache(std::vector<KvLayerShape>(kLayers, {kv_heads, size, size}), past + tokens, type);
   for (std::size_t layer = 0; layer < kLayers; ++layer) cache.prepare_rows(layer, 0, past + tokens);
   cache.set_size(past);
   const std::vector<float> query = random_floats(tokens * heads * size), key = random_floats(tokens * kv_heads * size);
@@ -188,7 +189,7 @@ void bench_attention(const Report& report, const ParallelFor& parallel_for, std:
   });
   double seen = 0;
   for (std::size_t i = 0; i < tokens; ++i) seen += static_cast<double>(past + i + 1);
-  report.row(name, seconds, static_cast<double>(past + tokens) * kv_heads * size * 8, seen * heads * size * 2);
+  report.row(name, seconds, static_cast<double>(past + tokens) * kv_heads * size * 2 * KvBlock::number_bytes(type), seen * heads * size * 2);
 }
 
 void run(std::size_t threads, const std::string& filter) {
@@ -212,10 +213,12 @@ void run(std::size_t threads, const std::string& filter) {
       bench_linear(report, parallel_for, m, shape.n, shape.k);
     }
   }
-  for (const std::size_t past : {16, 512, 2048}) bench_attention(report, parallel_for, 1, past, 9, 3, 64);
-  bench_attention(report, parallel_for, 256, 256, 9, 3, 64);
-  for (const std::size_t past : {512, 2048}) bench_attention(report, parallel_for, 1, past, 32, 8, 64);
-  bench_attention(report, parallel_for, 256, 256, 32, 8, 64);
+  for (const KvType type : {KvType::kFloat32, KvType::kFloat16, KvType::kInt8}) {
+    for (const std::size_t past : {16, 512, 2048}) bench_attention(report, parallel_for, 1, past, 9, 3, 64, type);
+    bench_attention(report, parallel_for, 256, 256, 9, 3, 64, type);
+    for (const std::size_t past : {512, 2048}) bench_attention(report, parallel_for, 1, past, 32, 8, 64, type);
+    bench_attention(report, parallel_for, 256, 256, 32, 8, 64, type);
+  }
 }
 
 }  // namespace

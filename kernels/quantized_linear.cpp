@@ -21,13 +21,24 @@ float half_to_float(const std::uint8_t* bytes) {
   return (half & 0x8000) != 0 ? -magnitude : magnitude;
 }
 
-// Each row's sums over the groups of 32, which the minima multiply: [m, columns / 32].
-void sum_groups(const float* input, std::size_t m, std::size_t columns, std::vector<float>& sums) {
-  sums.resize(m * columns / kGroup);
-  for (std::size_t g = 0; g < sums.size(); ++g) {
+// Rows [begin, end): each one's sums over the groups of 32, which the minima multiply: [m, columns / 32].
+void sum_groups(const float* input, std::size_t begin, std::size_t end, std::size_t columns, float* sums) {
+  const std::size_t groups = columns / kGroup;
+  for (std::size_t g = begin * groups; g < end * groups; ++g) {
     float total = 0;
     for (std::size_t i = 0; i < kGroup; ++i) total += input[g * kGroup + i];
     sums[g] = total;
+  }
+}
+
+// [m, columns] as QuantizedRows::panels wants it; the rows behind the last whole panel stay out.
+void make_panels(const float* input, std::size_t begin, std::size_t end, std::size_t columns, float* panels) {
+  for (std::size_t panel = begin; panel < end; ++panel) {
+    const float* rows = input + panel * kPanelRows * columns;
+    float* out = panels + panel * kPanelRows * columns;
+    for (std::size_t i = 0; i < columns; ++i) {
+      for (std::size_t r = 0; r < kPanelRows; ++r) *out++ = rows[r * columns + i];
+    }
   }
 }
 
@@ -41,7 +52,7 @@ void for_rows(std::size_t rows, std::size_t columns, const ParallelFor& parallel
 
 // The input as the inner loops read it. Kept by each thread between the calls of a token loop.
 struct Prepared {
-  std::vector<float> normed, scales, sums;
+  std::vector<float> normed, panels, scales, sums;
   std::vector<std::int8_t> codes;
   std::vector<std::int32_t> code_sums;
 };
@@ -73,7 +84,7 @@ const char* quantized_linear(const QuantizedLinearArguments& a, const ParallelFo
   }
   const std::size_t features = gated ? a.weight.rows / 2 : a.weight.rows;
   const QuantizedOutput output{a.weight, a.bias, a.residual, a.out, features, 0, a.rows};
-  QuantizedRows exact{output, input, nullptr};
+  QuantizedRows exact{output, input, nullptr, nullptr};
   Int8Rows rounded{output, nullptr, nullptr, nullptr, nullptr};
   const bool int8 = a.activations == Activations::kInt8;
   if (int8) {
@@ -81,7 +92,7 @@ const char* quantized_linear(const QuantizedLinearArguments& a, const ParallelFo
     prepared.scales.resize(a.rows * groups);
     prepared.sums.resize(a.rows * groups);
     prepared.code_sums.resize(a.rows * groups);
-    const RoundedRows rounding{input, columns, prepared.codes.data(), prepared.scales.data(), prepared.sums.data(),
+    const RoundedRows rounding{input, a.rows, columns, prepared.codes.data(), prepared.scales.data(), prepared.sums.data(),
                                prepared.code_sums.data()};
     for_rows(a.rows, columns, parallel_for, [&](std::size_t begin, std::size_t end) { variant().round_rows(rounding, begin, end); });
     rounded.codes = prepared.codes.data();
@@ -89,8 +100,21 @@ const char* quantized_linear(const QuantizedLinearArguments& a, const ParallelFo
     rounded.sums = prepared.sums.data();
     rounded.code_sums = prepared.code_sums.data();
   } else {
-    if (a.weight.has_minimum) sum_groups(input, a.rows, columns, prepared.sums);
-    exact.group_sums = prepared.sums.data();
+    if (a.weight.has_minimum) {
+      prepared.sums.resize(a.rows * groups);
+      float* const sums = prepared.sums.data();  // within the loop, `prepared` is the worker's own
+      for_rows(a.rows, columns, parallel_for, [=](std::size_t begin, std::size_t end) { sum_groups(input, begin, end, columns, sums); });
+      exact.group_sums = sums;
+    }
+    // From here on, unpacking a weight once and reading more costs less than unpacking it for every few rows.
+    constexpr std::size_t kManyRows = 2 * kPanelRows;
+    if (a.rows >= kManyRows) {
+      const std::size_t panels = a.rows / kPanelRows;
+      prepared.panels.resize(panels * kPanelRows * columns);
+      float* const made = prepared.panels.data();
+      parallel_for(panels, [=](std::size_t begin, std::size_t end) { make_panels(input, begin, end, columns, made); });
+      exact.panels = made;
+    }
   }
   const auto multiply = [&](std::size_t begin, std::size_t end, float* out, std::size_t stride, std::size_t first) {
     const auto run = [&](auto rows, auto* inner_loop) {

@@ -52,19 +52,25 @@ class Quantized : public testing::TestWithParam<std::tuple<std::size_t, std::siz
     std::vector<std::int32_t> code_sums;
     explicit Rounded(std::size_t n) : codes(n), scales(n / kGroup), sums(n / kGroup), values(n), code_sums(n / kGroup) {}
   };
-  static Rounded round(const std::vector<float>& input) {
+  // Where the numbers of the g-th group of all rows lie: [K / kGroup, M].
+  [[nodiscard]] std::size_t scale_index(std::size_t g) const {
+    const std::size_t groups = k_ / kGroup;
+    return g % groups * m_ + g / groups;
+  }
+  [[nodiscard]] Rounded round(const std::vector<float>& input) const {
     Rounded rounded(input.size());
     for (std::size_t g = 0; g < rounded.scales.size(); ++g) {
+      const std::size_t at = scale_index(g);
       float largest = 0;
       for (std::size_t i = 0; i < kGroup; ++i) largest = std::max(largest, std::fabs(input[g * kGroup + i]));
       const float scale = largest > 1e-30f ? largest / 127.0f : 0.0f;
       for (std::size_t i = g * kGroup; i < (g + 1) * kGroup; ++i) {
         rounded.codes[i] = static_cast<std::int8_t>(scale > 0 ? std::nearbyint(input[i] / scale) : 0.0f);
         rounded.values[i] = scale * rounded.codes[i];
-        rounded.code_sums[g] += rounded.codes[i];
+        rounded.code_sums[at] += rounded.codes[i];
       }
-      rounded.scales[g] = scale;
-      rounded.sums[g] = scale * static_cast<float>(rounded.code_sums[g]);
+      rounded.scales[at] = scale;
+      rounded.sums[at] = scale * static_cast<float>(rounded.code_sums[at]);
     }
     return rounded;
   }
@@ -107,7 +113,7 @@ TEST_P(Quantized, EqualsTheDequantisedMatrixInEveryVariant) {
   for (const Variant* each : runnable_variants()) {
     SCOPED_TRACE(each->name);
     out_.assign(m_ * n_, NAN);
-    each->quantized_rows({{matrix_, nullptr, nullptr, out_.data(), n_, 0, m_}, input_.data(), sums.data()}, 0, tiles());
+    each->quantized_rows({{matrix_, nullptr, nullptr, out_.data(), n_, 0, m_}, input_.data(), nullptr, sums.data()}, 0, tiles());
     expect_right(input_, nullptr);
   }
 }
@@ -130,17 +136,19 @@ TEST_P(Quantized, RoundsActivationsToTheNearestOf255StepsInEveryVariant) {
   for (const Variant* each : runnable_variants()) {
     SCOPED_TRACE(each->name);
     Rounded actual(m_ * k_);
-    each->round_rows({input_.data(), k_, actual.codes.data(), actual.scales.data(), actual.sums.data(), actual.code_sums.data()}, 0, m_);
+    each->round_rows({input_.data(), m_, k_, actual.codes.data(), actual.scales.data(), actual.sums.data(), actual.code_sums.data()}, 0, m_);
     EXPECT_EQ(actual.scales, expected.scales);
     for (std::size_t i = 0; i < m_ * k_; ++i) {
       // A value in the middle of two steps may go either way.
-      ASSERT_NEAR(actual.codes[i] * actual.scales[i / kGroup], input_[i], 0.5001f * actual.scales[i / kGroup] + 1e-30f) << i;
+      const float scale = actual.scales[scale_index(i / kGroup)];
+      ASSERT_NEAR(actual.codes[i] * scale, input_[i], 0.5001f * scale + 1e-30f) << i;
     }
     for (std::size_t g = 0; g < m_ * k_ / kGroup; ++g) {
       std::int32_t sum = 0;
       for (std::size_t i = 0; i < kGroup; ++i) sum += actual.codes[g * kGroup + i];
-      ASSERT_EQ(actual.code_sums[g], sum);
-      ASSERT_EQ(actual.sums[g], actual.scales[g] * static_cast<float>(sum));
+      const std::size_t at = scale_index(g);
+      ASSERT_EQ(actual.code_sums[at], sum);
+      ASSERT_EQ(actual.sums[at], actual.scales[at] * static_cast<float>(sum));
     }
   }
 }
@@ -217,7 +225,7 @@ TEST_P(Quantized, GatesTheFirstHalfOfTheFeaturesIntoTheSecond) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Shapes, Quantized,
-                         testing::Combine(testing::Values(1, 3, 8, 15), testing::Values(1, 16, 50, 192), testing::Values(32, 96, 576),
+                         testing::Combine(testing::Values(1, 3, 8, 15, 43), testing::Values(1, 16, 50, 192), testing::Values(32, 96, 576),
                                           testing::Values(4, 8), testing::Bool()));
 
 TEST(QuantizedEmbedding, UnpacksEveryFieldOfTheLayout) {
