@@ -334,7 +334,7 @@ class Parser {
   }
 
   void add_profile() {
-    CLI::App& app = add("profile", "Shows where the time of a prompt and of a token goes, by operation.",
+    CLI::App& app = add("profile", "Shows where the time goes: of a prompt and of a token, by operation.",
                         {"weft profile [MODEL] [OPTIONS]", "weft profile model.pte --trace trace.json"}, [this] { return profile_; });
     add_model(app, profile_.model);
     app.add_option("--prompt", profile_.prompt_tokens, "Tokens of the prompt; default 512")

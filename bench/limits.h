@@ -23,7 +23,8 @@
 
 namespace weft::bench {
 
-// All accumulate in this many registers: enough to hide the latency of every processor's multiply-add.
+// All accumulate in this many registers: enough to hide the latency of every processor's multiply-add. An empty assembler line keeps the
+// compiler from seeing that all of them get the same, which it would compute once.
 inline constexpr std::size_t kChains = 12;
 using Floats = float[kChains * 16];
 
@@ -38,7 +39,9 @@ WEFT_TARGET("avx2") inline std::uint64_t read_avx2(const std::uint8_t* data, std
     }
   }
   for (std::size_t j = 1; j < 8; ++j) sum[0] = _mm256_xor_si256(sum[0], sum[j]);
-  return static_cast<std::uint64_t>(_mm256_extract_epi64(sum[0], 0));
+  std::uint64_t out[4];
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), sum[0]);
+  return out[0];
 }
 
 WEFT_TARGET("avx512f") inline std::uint64_t read_avx512(const std::uint8_t* data, std::size_t bytes) {
@@ -47,11 +50,14 @@ WEFT_TARGET("avx512f") inline std::uint64_t read_avx512(const std::uint8_t* data
     for (std::size_t j = 0; j < 8; ++j) sum[j] = _mm512_xor_si512(sum[j], _mm512_loadu_si512(data + i + 64 * j));
   }
   for (std::size_t j = 1; j < 8; ++j) sum[0] = _mm512_xor_si512(sum[0], sum[j]);
-  return static_cast<std::uint64_t>(_mm256_extract_epi64(_mm512_castsi512_si256(sum[0]), 0));
+  std::uint64_t out[8];
+  _mm512_storeu_si512(out, sum[0]);
+  return out[0];
 }
 
 WEFT_TARGET("avx2,fma") inline std::size_t f32_avx2(std::size_t n, Floats& out) {
   __m256 sum[kChains] = {}, x = _mm256_set1_ps(out[0]), y = _mm256_set1_ps(out[1]);
+  for (auto& chain : sum) __asm__ volatile("" : "+x"(chain));
   for (std::size_t i = 0; i < n; ++i) {
     for (std::size_t j = 0; j < kChains; ++j) sum[j] = _mm256_fmadd_ps(x, y, sum[j]);
     __asm__ volatile("" : "+x"(x), "+x"(y));
@@ -61,7 +67,9 @@ WEFT_TARGET("avx2,fma") inline std::size_t f32_avx2(std::size_t n, Floats& out) 
 }
 
 WEFT_TARGET("avx512f") inline std::size_t f32_avx512(std::size_t n, Floats& out) {
-  __m512 sum[kChains] = {}, x = _mm512_set1_ps(out[0]), y = _mm512_set1_ps(out[1]);
+  __m512 sum[kChains] = {};
+  __m512 x = _mm512_set1_ps(out[0]), y = _mm512_set1_ps(out[1]);
+  for (auto& chain : sum) __asm__ volatile("" : "+v"(chain));
   for (std::size_t i = 0; i < n; ++i) {
     for (std::size_t j = 0; j < kChains; ++j) sum[j] = _mm512_fmadd_ps(x, y, sum[j]);
     __asm__ volatile("" : "+v"(x), "+v"(y));
@@ -74,6 +82,7 @@ WEFT_TARGET("avx512f") inline std::size_t f32_avx512(std::size_t n, Floats& out)
 WEFT_TARGET("avx2") inline std::size_t int8_avx2(std::size_t n, Floats& out) {
   __m256i sum[kChains] = {}, x = _mm256_castps_si256(_mm256_set1_ps(out[0])), y = x;
   const __m256i ones = _mm256_set1_epi16(1);
+  for (auto& chain : sum) __asm__ volatile("" : "+x"(chain));
   for (std::size_t i = 0; i < n; ++i) {
     for (std::size_t j = 0; j < kChains; ++j) {
       __m256i products = _mm256_maddubs_epi16(x, y);
@@ -87,6 +96,7 @@ WEFT_TARGET("avx2") inline std::size_t int8_avx2(std::size_t n, Floats& out) {
 
 WEFT_TARGET("avx512f,avx512vnni") inline std::size_t int8_vnni(std::size_t n, Floats& out) {
   __m512i sum[kChains] = {}, x = _mm512_castps_si512(_mm512_set1_ps(out[0])), y = x;
+  for (auto& chain : sum) __asm__ volatile("" : "+v"(chain));
   for (std::size_t i = 0; i < n; ++i) {
     for (std::size_t j = 0; j < kChains; ++j) sum[j] = _mm512_dpbusd_epi32(sum[j], x, y);
     __asm__ volatile("" : "+v"(x), "+v"(y));
@@ -102,6 +112,7 @@ WEFT_TARGET("amx-tile,amx-int8") inline void int8_amx(std::size_t n) {
     std::uint16_t bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
     std::uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
   } config;
+  __asm__ volatile("" : "+m"(config));  // GCC's intrinsic says that it reads eight bytes of it
   _tile_loadconfig(&config);
   _tile_zero(0);
   _tile_zero(1);
@@ -137,6 +148,7 @@ inline bool have_amx() {
 
 inline std::size_t f32_neon(std::size_t n, Floats& out) {
   float32x4_t sum[kChains] = {}, x = vdupq_n_f32(out[0]), y = vdupq_n_f32(out[1]);
+  for (auto& chain : sum) __asm__ volatile("" : "+w"(chain));
   for (std::size_t i = 0; i < n; ++i) {
     for (std::size_t j = 0; j < kChains; ++j) sum[j] = vfmaq_f32(sum[j], x, y);
     __asm__ volatile("" : "+w"(x), "+w"(y));
@@ -148,6 +160,7 @@ inline std::size_t f32_neon(std::size_t n, Floats& out) {
 __attribute__((target("arch=armv8.2-a+dotprod"))) inline std::size_t int8_dot(std::size_t n, Floats& out) {
   int32x4_t sum[kChains] = {};
   int8x16_t x = vreinterpretq_s8_f32(vdupq_n_f32(out[0])), y = x;
+  for (auto& chain : sum) __asm__ volatile("" : "+w"(chain));
   for (std::size_t i = 0; i < n; ++i) {
     for (std::size_t j = 0; j < kChains; ++j) sum[j] = vdotq_s32(sum[j], x, y);
     __asm__ volatile("" : "+w"(x), "+w"(y));
