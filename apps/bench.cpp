@@ -35,6 +35,7 @@ struct Measure {
 };
 
 struct Measures {
+  double cold_ms = 0;  // from the first load's begin to the first token of all
   Measure load{"load_ms", "load", "ms", {}};
   Measure first_token{"ttft_ms", "first token", "ms", {}};
   Measure prefill{"prefill_tok_s", "prefill", "tok/s", {}};
@@ -127,7 +128,10 @@ bool measure_runs(const BenchCommand& command, const LoadedModel& loaded, Measur
     pipeline.reset();
     const GenerationResult result = pipeline.generate_tokens(prompt, options);
     if (result.finish_reason == FinishReason::kCancelled) return false;
-    if (i == 0) continue;  // the first run reads the weights from the disk and fills caches
+    if (i == 0) {  // it reads the weights from the disk and fills caches
+      measures.cold_ms = measures.load.runs.front() + result.stats.first_token_s * 1e3;
+      continue;
+    }
     measures.first_token.runs.push_back(result.stats.first_token_s * 1e3);
     measures.prefill.runs.push_back(result.stats.prefill_tokens_per_s());
     measures.decode.runs.push_back(result.stats.decode_tokens_per_s());
@@ -141,6 +145,7 @@ std::string to_json(const BenchCommand& command, const LoadedModel& loaded, cons
     json[measure->key] = rounded(measure->median());
     for (const double value : measure->runs) runs[measure->key].push_back(rounded(value));
   }
+  json["cold_ms"] = rounded(measures.cold_ms);
   json["peak_rss_mb"] = rounded(peak_rss_mb());
   json["backend"] = loaded.model->info.backend;
   json["model"] = loaded.file.string();
@@ -165,6 +170,8 @@ std::string to_table(const BenchCommand& command, const LoadedModel& loaded, con
                   measure->unit);
     table += row;
   }
+  std::snprintf(row, sizeof row, "%-12s %10.1f %21s %s\n", "cold start", measures.cold_ms, "", "ms: first load and first token");
+  table += row;
   std::snprintf(row, sizeof row, "%-12s %10.1f %21s %s\n", "peak memory", peak_rss_mb(), "", "MB");
   table += row;
   if (measures.together.runs.empty()) return table;

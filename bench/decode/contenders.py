@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import importlib.metadata
 import json
 import os
 import shutil
@@ -46,7 +47,8 @@ class Contender:
     def kind(self, model: str, bits: int) -> tuple[str, float]:
         """What the weights are, and how many bits of each a token reads."""
         keeps_gguf = not self.peer or self.model_key == "llama.cpp"
-        return ("Q4_1", 5.0) if keeps_gguf and (model, bits) == ("S", 4) else self.weights[bits]
+        # The GGUF has its embedding, which is the head, too, in Q8_0.
+        return ("Q4_1", 5.74) if keeps_gguf and (model, bits) == ("S", 4) else self.weights[bits]
 
 
 def _weft(backend: str) -> list[Contender]:
@@ -125,9 +127,7 @@ class Workshop:
             return Path(sys.executable)
         folder = self.folder / "environments" / environment
         python, stamp = folder / "bin" / "python", folder / "installed"
-        import torch.version
-
-        wanted = [word.format(torch=f"torch=={torch.version.__version__}") for word in ENVIRONMENTS[environment]]
+        wanted = [word.format(torch=f"torch=={importlib.metadata.version('torch')}") for word in ENVIRONMENTS[environment]]
         if environment in self._failed:
             raise self._failed[environment]
         if not stamp.is_file() or stamp.read_text() != "\n".join(wanted):
@@ -135,7 +135,10 @@ class Workshop:
             try:
                 if not python.is_file():
                     venv.create(folder, with_pip=True)
-                run_logged([python, "-m", "pip", "install", *wanted], self.folder / "logs" / f"install-{environment}.log")
+                # What pip compiles is compiled here: a wheel in its cache may be without the flag, or of another machine.
+                flags = {"CXXFLAGS": f"-include {PEERS / 'gcc_tiles.h'}"} if environment == "llama.cpp" else {}
+                command = [python, "-m", "pip", "install", *(["--no-cache-dir"] if flags else []), *wanted]
+                run_logged(command, self.folder / "logs" / f"install-{environment}.log", env={**os.environ, **flags})
             except SetUpError as error:
                 self._failed[environment] = error
                 raise
