@@ -55,7 +55,9 @@ def main() -> None:
     parser.add_argument("--context", type=int, default=512)
     parser.add_argument("--stride", type=int, default=256)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--activations", choices=["int8", "float32"], default="float32", help="what weft's quantised linears multiply")
+    parser.add_argument(
+        "--activations", choices=["int8", "float32"], default="float32", help="what weft's quantised linears multiply"
+    )
     parser.add_argument("--peers", type=Path, default=ROOT / "build" / "peers", help="as of bench/decode")
     parser.add_argument("--skip", nargs="*", default=[], choices=["executorch", "aoti", "transformers", "llama.cpp"])
     options = parser.parse_args()
@@ -90,12 +92,27 @@ def main() -> None:
                 continue
             path = Path(folder, "model" + ending)
             export(gguf, path, check=False, activations=options.activations, progress=progress)
-            flags = ["--max-tokens", len(ids), "--threads", options.threads, "--context", options.context, "--stride", options.stride]
-            results[f"weft, {backend}, {options.activations}"] = file_perplexity(path, text, *map(str, flags))["perplexity"]
+            flags = [
+                "--max-tokens",
+                len(ids),
+                "--threads",
+                options.threads,
+                "--context",
+                options.context,
+                "--stride",
+                options.stride,
+            ]
+            results[f"weft, {backend}, {options.activations}"] = file_perplexity(path, text, *map(str, flags))[
+                "perplexity"
+            ]
         if "llama.cpp" not in options.skip:
-            python = Workshop(options.peers, ROOT / "build" / "bin" / "weft", lambda text: print(text, file=sys.stderr)).python("llama.cpp")
+            python = Workshop(
+                options.peers, ROOT / "build" / "bin" / "weft", lambda text: print(text, file=sys.stderr)
+            ).python("llama.cpp")
             question = json.dumps([ids, options.context, options.stride, options.threads])
-            done = subprocess.run([python, "-c", LLAMA, gguf], input=question, capture_output=True, text=True, check=True)
+            done = subprocess.run(
+                [python, "-c", LLAMA, gguf], input=question, capture_output=True, text=True, check=True
+            )
             total, scored = json.loads(done.stdout)
             results["llama.cpp"] = float(torch.tensor(total / scored, dtype=torch.float64).exp())
     print(f"{Path(gguf).name}, {len(ids)} tokens of {text.name}, windows of {options.context} each {options.stride}")

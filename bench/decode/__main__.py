@@ -23,11 +23,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).resolve().parents[2] / "python")]
-
 import report
-from contenders import CONTENDERS, ENVIRONMENTS, ROOT, Contender, SetUpError, Workshop, run_once
+from contenders import CONTENDERS, ROOT, Contender, SetUpError, Workshop, run_once
 from machine import QUIET, OthersWatch, describe, measure_limits, wait_until_quiet
+
+# weft.export is imported late: it brings nothing that a measurement needs.
+sys.path.insert(0, str(ROOT / "python"))
 
 DECODED = {"S": 64, "M": 32}
 
@@ -51,7 +52,9 @@ def words(text: str) -> list[str]:
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="bench/decode", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="bench/decode", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     add = parser.add_argument
     add("--models", type=words, metavar="S,M", default=["S", "M"])
     add("--bits", type=numbers((4, 8, 16, 32)), metavar="N,...", help="widths of the weights: of 4,8,16,32 (4,8)")
@@ -62,14 +65,32 @@ def parse_arguments() -> argparse.Namespace:
     add("--everything", action="store_true", help="bits 4,8,16,32, contexts 16,512,2048, threads 1 and all cores")
     add("--rounds", type=int, metavar="N", default=3)
     add("--decode", type=int, metavar="N", help="tokens to decode (64 of S, 32 of M)")
-    add("--sequences", type=int, metavar="N", default=8, help="conversations at once, of weft's 4-bit models; 0: leave that out (8)")
-    add("--wait-quiet", type=float, metavar="SECONDS", default=0, help="before each run, wait so long at most for others to be quiet")
+    add(
+        "--sequences",
+        type=int,
+        metavar="N",
+        default=8,
+        help="conversations at once, of weft's 4-bit models; 0: leave that out (8)",
+    )
+    add(
+        "--wait-quiet",
+        type=float,
+        metavar="SECONDS",
+        default=0,
+        help="before each run, wait so long at most for others to be quiet",
+    )
     add("--timeout", type=float, metavar="SECONDS", default=900, help="of one process")
     add("--add", action="store_true", help="keep what OUT/decode.json has, and add to it")
     add("--setup", action="store_true", help="make environments and models, measure nothing")
     add("--report", action="store_true", help="measure nothing: write table and plot from OUT/decode.json")
     add("--out", type=Path, metavar="FOLDER", default=ROOT / "build" / "bench")
-    add("--peers", type=Path, metavar="FOLDER", default=ROOT / "build" / "peers", help="where environments and models are kept")
+    add(
+        "--peers",
+        type=Path,
+        metavar="FOLDER",
+        default=ROOT / "build" / "peers",
+        help="where environments and models are kept",
+    )
     add("--build", type=Path, metavar="FOLDER", default=ROOT / "build", help="weft's build folder")
     options = parser.parse_args()
     cores = describe()["cores"]
@@ -130,12 +151,16 @@ def set_up(options: argparse.Namespace, workshop: Workshop, results: Results) ->
                     ready.append((model, bits, contender))
     for environment in {contender.environment for _, _, contender in ready}:
         results.data["versions"] |= workshop.versions(environment)
-    commit = subprocess.run(["git", "-C", ROOT, "describe", "--always", "--dirty"], capture_output=True, text=True, check=False)
+    commit = subprocess.run(
+        ["git", "-C", ROOT, "describe", "--always", "--dirty"], capture_output=True, text=True, check=False
+    )
     results.data["versions"]["weft"] = commit.stdout.strip()
     return ready
 
 
-def measure(options: argparse.Namespace, workshop: Workshop, results: Results, ready: list[tuple[str, int, Contender]]) -> None:
+def measure(
+    options: argparse.Namespace, workshop: Workshop, results: Results, ready: list[tuple[str, int, Contender]]
+) -> None:
     cases = [(threads, context) for threads in options.threads for context in options.contexts]
     broken: set[tuple] = set()
     total, done = options.rounds * len(cases) * len(ready), 0
@@ -146,18 +171,20 @@ def measure(options: argparse.Namespace, workshop: Workshop, results: Results, r
                 for threads, context in cases:
                     for contender in [c for m, b, c in ready if (m, b) == (model, bits)]:
                         done += 1
-                        if (model, bits, contender) in broken:
+                        if (model, bits, contender.name) in broken:
                             continue
                         if options.wait_quiet:
                             wait_until_quiet(options.wait_quiet, say)
                         decode = options.decode or DECODED[model]
-                        command = workshop.command(contender, model, bits, threads=threads, prompt=context, decode=decode)
+                        command = workshop.command(
+                            contender, model, bits, threads=threads, prompt=context, decode=decode
+                        )
                         watch = OthersWatch()
                         try:
                             measured = run_once(command, threads=threads, timeout=options.timeout)
                         except SetUpError as error:
                             results.fail(contender, model, bits, str(error))
-                            broken.add((model, bits, contender))
+                            broken.add((model, bits, contender.name))
                             continue
                         others = watch.share()
                         results.data["runs"].append(
@@ -176,17 +203,23 @@ def measure(options: argparse.Namespace, workshop: Workshop, results: Results, r
                         )
 
 
-def measure_batches(options: argparse.Namespace, workshop: Workshop, results: Results, ready: list[tuple[str, int, Contender]]) -> None:
+def measure_batches(
+    options: argparse.Namespace, workshop: Workshop, results: Results, ready: list[tuple[str, int, Contender]]
+) -> None:
     """One forward of several conversations' steps, against one conversation after another."""
     for number in range(options.rounds):
         for model, bits, contender in ready:
             if contender.peer or contender.flags or bits != 4:
                 continue
             for threads in options.threads:
-                command = workshop.command(contender, model, bits, threads=threads, prompt=16, decode=DECODED[model] // 2)
+                command = workshop.command(
+                    contender, model, bits, threads=threads, prompt=16, decode=DECODED[model] // 2
+                )
                 watch = OthersWatch()
                 try:
-                    measured = run_once([*command, "--sequences", str(options.sequences)], threads=threads, timeout=options.timeout)
+                    measured = run_once(
+                        [*command, "--sequences", str(options.sequences)], threads=threads, timeout=options.timeout
+                    )
                 except SetUpError as error:
                     results.fail(contender, model, bits, f"{options.sequences} conversations: {error}")
                     continue
@@ -198,7 +231,9 @@ def measure_batches(options: argparse.Namespace, workshop: Workshop, results: Re
                     }
                 )  # fmt: skip
                 results.save()
-                say(f"{contender.name}, {model}: {options.sequences} conversations {measured['together_tok_s'] / measured['one_by_one_tok_s']:.2f} times")
+                say(
+                    f"{contender.name}, {model}: {options.sequences} conversations {measured['together_tok_s'] / measured['one_by_one_tok_s']:.2f} times"
+                )
 
 
 def main() -> None:
@@ -216,9 +251,13 @@ def main() -> None:
             return
         results.data["machine"] = describe()
         if not kernels_bench.is_file():
-            say(f"there is no {kernels_bench}: shares of the memory's speed are left out (cmake --build build --target kernels_bench)")
+            say(
+                f"there is no {kernels_bench}: shares of the memory's speed are left out (cmake --build build --target kernels_bench)"
+            )
         else:
-            results.data["limits"] |= {str(threads): measure_limits(kernels_bench, threads) for threads in sorted({1, *options.threads})}
+            results.data["limits"] |= {
+                str(threads): measure_limits(kernels_bench, threads) for threads in sorted({1, *options.threads})
+            }
         if (share := wait_until_quiet(options.wait_quiet, say)) > QUIET:
             say(f"this machine is not quiet: others use {share:.0%} of it. The numbers will say so")
         try:

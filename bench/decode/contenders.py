@@ -21,10 +21,18 @@ PEERS = Path(__file__).resolve().parent / "peers"
 # What pip installs; torch in the very build that weft's own environment has.
 ENVIRONMENTS = {
     "llama.cpp": ["llama-cpp-python==0.3.36"],
-    "onnxruntime-genai": ["onnxruntime-genai==0.18.0", "onnx-ir==1.1.0", "onnx==1.23.2", "transformers==5.23.0", "{torch}"],
-    "openvino": ["openvino-genai==2026.4.1.0", "optimum-intel[openvino]==2.2.0", "{torch}"],
+    "onnxruntime-genai": [
+        "onnxruntime-genai==0.18.0",
+        "onnx-ir==1.1.0",
+        "onnx==1.23.2",
+        "transformers==5.23.0",
+        "{torch}",
+    ],
+    "openvino": ["openvino-genai==2026.4.1.0", "optimum-intel==2.2.0", "{torch}"],
     "ctranslate2": ["ctranslate2==4.8.5", "transformers==5.23.0", "{torch}"],
 }
+# What comes along and has to go: PyPI's torchvision is of another build of torch than a CPU's, and fails where only language is wanted.
+UNWANTED = {"openvino": ["torchvision"]}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,10 +99,14 @@ def run_logged(command: list, log: Path, **options) -> None:
     """Runs it with its output in `log`. Raises SetUpError with the last line."""
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as out:
-        code = subprocess.run([str(word) for word in command], stdout=out, stderr=subprocess.STDOUT, check=False, **options).returncode
+        code = subprocess.run(
+            [str(word) for word in command], stdout=out, stderr=subprocess.STDOUT, check=False, **options
+        ).returncode
     if code != 0:
         lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
-        raise SetUpError(f"{Path(str(command[1])).name} gave exit code {code}: {lines[-1][:300] if lines else 'no output'} ({log})")
+        raise SetUpError(
+            f"{Path(str(command[1])).name} gave exit code {code}: {lines[-1][:300] if lines else 'no output'} ({log})"
+        )
 
 
 class Workshop:
@@ -127,7 +139,9 @@ class Workshop:
             return Path(sys.executable)
         folder = self.folder / "environments" / environment
         python, stamp = folder / "bin" / "python", folder / "installed"
-        wanted = [word.format(torch=f"torch=={importlib.metadata.version('torch')}") for word in ENVIRONMENTS[environment]]
+        wanted = [
+            word.format(torch=f"torch=={importlib.metadata.version('torch')}") for word in ENVIRONMENTS[environment]
+        ]
         if environment in self._failed:
             raise self._failed[environment]
         if not stamp.is_file() or stamp.read_text() != "\n".join(wanted):
@@ -139,6 +153,9 @@ class Workshop:
                 flags = {"CXXFLAGS": f"-include {PEERS / 'gcc_tiles.h'}"} if environment == "llama.cpp" else {}
                 command = [python, "-m", "pip", "install", *(["--no-cache-dir"] if flags else []), *wanted]
                 run_logged(command, self.folder / "logs" / f"install-{environment}.log", env={**os.environ, **flags})
+                if environment in UNWANTED:
+                    command = [python, "-m", "pip", "uninstall", "-y", *UNWANTED[environment]]
+                    run_logged(command, self.folder / "logs" / f"uninstall-{environment}.log")
             except SetUpError as error:
                 self._failed[environment] = error
                 raise
@@ -147,16 +164,27 @@ class Workshop:
 
     def versions(self, environment: str) -> dict[str, str]:
         names = [word.split("==")[0].split("[")[0] for word in ENVIRONMENTS.get(environment, [])]
-        names = [name for name in names if name and "{" not in name] or ["torch", "transformers", "executorch", "torchao"]
-        program = "import importlib.metadata as m, json, sys; print(json.dumps({n: m.version(n) for n in sys.argv[1:]}))"
-        done = subprocess.run([self.python(environment), "-c", program, *names], capture_output=True, text=True, check=True)
+        names = [name for name in names if name and "{" not in name] or [
+            "torch",
+            "transformers",
+            "executorch",
+            "torchao",
+        ]
+        program = (
+            "import importlib.metadata as m, json, sys; print(json.dumps({n: m.version(n) for n in sys.argv[1:]}))"
+        )
+        done = subprocess.run(
+            [self.python(environment), "-c", program, *names], capture_output=True, text=True, check=True
+        )
         return json.loads(done.stdout)
 
     def source(self, model: str) -> Path:
         return self._once(
             f"source {model}",
             self.folder / model / "source",
-            lambda out: run_logged([sys.executable, PEERS.parent / "sources.py", model, out], self.folder / "logs" / f"source-{model}.log"),
+            lambda out: run_logged(
+                [sys.executable, PEERS.parent / "sources.py", model, out], self.folder / "logs" / f"source-{model}.log"
+            ),
         )
 
     def gguf(self) -> Path:
@@ -184,8 +212,24 @@ class Workshop:
         key = f"{contender.model_key} {model} {bits}"
 
         def make(out: Path) -> None:
-            command = [python, PEERS / contender.script, "make", "--source", source, "--gguf", gguf, "--bits", bits, "--out", out]
-            run_logged(command, self.folder / "logs" / f"make-{model}-{contender.model_key}-{bits}.log", env={**os.environ, "HF_HUB_OFFLINE": "1"})
+            command = [
+                python,
+                PEERS / contender.script,
+                "make",
+                "--source",
+                source,
+                "--gguf",
+                gguf,
+                "--bits",
+                bits,
+                "--out",
+                out,
+            ]
+            run_logged(
+                command,
+                self.folder / "logs" / f"make-{model}-{contender.model_key}-{bits}.log",
+                env={**os.environ, "HF_HUB_OFFLINE": "1"},
+            )
 
         return self._once(key, path, make)
 
@@ -211,18 +255,54 @@ class Workshop:
         def make(out: Path) -> None:
             for old in path.parent.glob(f"weft-{bits}-*.{ending}"):
                 old.unlink()
-            command = [sys.executable, "-m", "weft.export", source, "-o", out, "--backend", backend, "--no-check", *how, *activations]
+            command = [
+                sys.executable,
+                "-m",
+                "weft.export",
+                source,
+                "-o",
+                out,
+                "--backend",
+                backend,
+                "--no-check",
+                *how,
+                *activations,
+            ]
             environment = {**os.environ, "WEFT_BIN": str(self.weft), "PYTHONPATH": str(ROOT / "python")}
             run_logged(command, self.folder / "logs" / f"make-{model}-weft-{backend}-{bits}.log", env=environment)
 
         return self._once(f"weft {backend} {model} {bits}", path, make)
 
-    def command(self, contender: Contender, model: str, bits: int, *, threads: int, prompt: int, decode: int) -> list[str]:
+    def command(
+        self, contender: Contender, model: str, bits: int, *, threads: int, prompt: int, decode: int
+    ) -> list[str]:
         path = self.model(contender, model, bits)
         if not contender.peer:
-            words = [self.weft, "bench", path, "--repeat", 1, "--json", "--threads", threads, "--prompt", prompt, "--decode", decode, *contender.flags]
+            words = [
+                self.weft,
+                "bench",
+                path,
+                "--repeat",
+                1,
+                "--json",
+                "--threads",
+                threads,
+                "--prompt",
+                prompt,
+                "--decode",
+                decode,
+                *contender.flags,
+            ]
         else:
-            words = [self.python(contender.environment), PEERS / contender.script, "run", "--model", path, "--threads", threads]
+            words = [
+                self.python(contender.environment),
+                PEERS / contender.script,
+                "run",
+                "--model",
+                path,
+                "--threads",
+                threads,
+            ]
             words += ["--prompt", prompt, "--decode", decode, "--bits", bits, "--vocabulary", VOCABULARIES[model]]
             words += [word for name, value in contender.settings.items() for word in ("--setting", f"{name}={value}")]
         return [str(word) for word in words]
@@ -230,9 +310,16 @@ class Workshop:
 
 def run_once(command: list[str], *, threads: int, timeout: float) -> dict[str, float]:
     """One measurement in a process of its own. Raises SetUpError with what it said last."""
-    environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+    environment = {
+        **os.environ,
+        "OMP_NUM_THREADS": str(threads),
+        "HF_HUB_OFFLINE": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+    }
     try:
-        done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False, env=environment, timeout=timeout)
+        done = subprocess.run(
+            command, capture_output=True, text=True, errors="replace", check=False, env=environment, timeout=timeout
+        )
     except subprocess.TimeoutExpired:
         raise SetUpError(f"took longer than {timeout:.0f} s") from None
     lines = [line for line in (done.stderr + "\n" + done.stdout).splitlines() if line.strip()]

@@ -22,7 +22,11 @@ def describe() -> dict[str, object]:
         return found[1] if found else ""
 
     flags = set(fact("flags").split())
-    sets = [name for name in ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_int8", "amx_bf16", "asimddp", "i8mm") if name in flags]
+    sets = [
+        name
+        for name in ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_int8", "amx_bf16", "asimddp", "i8mm")
+        if name in flags
+    ]
     memory = re.search(r"MemTotal:\s*(\d+) kB", Path("/proc/meminfo").read_text())
     return {
         "processor": fact("model name") or platform.machine(),
@@ -37,7 +41,9 @@ def describe() -> dict[str, object]:
 
 def measure_limits(kernels_bench: Path, threads: int) -> dict[str, float]:
     """The machine's own speeds, by the program kernels_bench: reads from memory and within 96 MiB in GB/s, multiply-adds in Gop/s."""
-    done = subprocess.run([kernels_bench, "--threads", str(threads), "--limits"], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [kernels_bench, "--threads", str(threads), "--limits"], capture_output=True, text=True, check=True
+    )
     return {name: float(value) for name, value in (line.split() for line in done.stdout.splitlines())}
 
 

@@ -42,15 +42,22 @@ def _cell(runs: list[dict], key: str) -> str:
 
 
 def _table(head: list[str], rows: list[list[str]]) -> str:
-    return "\n".join(["| " + " | ".join(head) + " |", "|---" * len(head) + "|", *("| " + " | ".join(row) + " |" for row in rows)]) + "\n"
+    return (
+        "\n".join(
+            ["| " + " | ".join(head) + " |", "|---" * len(head) + "|", *("| " + " | ".join(row) + " |" for row in rows)]
+        )
+        + "\n"
+    )
 
 
 def _share(runs: list[dict], limits: dict) -> float | None:
-    """Of the speed at which the machine reads from memory, what decoding reaches by reading its weights."""
-    limit = limits.get(str(runs[0]["threads"]), {}).get("read_gbs")
+    """Of the speed at which the machine reads so much, what decoding reaches by reading its weights."""
+    bytes_per_token = PARAMETERS[runs[0]["model"]] * runs[0]["weight_bits"] / 8
+    limit = limits.get(str(runs[0]["threads"]), {}).get(
+        "read_96mib_gbs" if bytes_per_token < 128 * 2**20 else "read_gbs"
+    )
     if not limit:
         return None
-    bytes_per_token = PARAMETERS[runs[0]["model"]] * runs[0]["weight_bits"] / 8
     return median(runs, "decode_tok_s") * bytes_per_token / (limit * 1e9)
 
 
@@ -60,13 +67,24 @@ def case_table(contenders: dict[str, list[dict]], limits: dict) -> str:
     rows = []
     for name, runs in ordered:
         share = _share(runs, limits)
-        rows.append([name, runs[0]["kind"], *(_cell(runs, key) for key in MEASURES), f"{share:.0%}" if share is not None else ""])
+        rows.append(
+            [
+                name,
+                runs[0]["kind"],
+                *(_cell(runs, key) for key in MEASURES),
+                f"{share:.0%}" if share is not None else "",
+            ]
+        )
     return _table(["", "weights", *(heading for heading, *_ in MEASURES.values()), "of the memory's speed"], rows)
 
 
 def _best(contenders: dict[str, list[dict]], key: str, peer: bool) -> tuple[str, float] | None:
     """The best of weft or of its peers. weft's exact variants don't stand for it: peers round, too."""
-    values = {name: median(runs, key) for name, runs in contenders.items() if runs[0]["peer"] == peer and "f32 activations" not in name}
+    values = {
+        name: median(runs, key)
+        for name, runs in contenders.items()
+        if runs[0]["peer"] == peer and "f32 activations" not in name
+    }
     if not values:
         return None
     name = (max if MEASURES[key][2] else min)(values, key=values.__getitem__)
@@ -84,9 +102,15 @@ def goal_table(cases: dict[Case, dict[str, list[dict]]]) -> str:
             _, ours = _best(contenders, key, False)
             row.append(f"{ours / peer if larger else peer / ours:.2f} ({name})")
         both = {backend: runs for backend in ("executorch", "aoti") if (runs := contenders.get(f"weft {backend}"))}
-        row.append(f"{median(both['executorch'], 'decode_tok_s') / median(both['aoti'], 'decode_tok_s'):.2f}" if len(both) == 2 else "")
+        row.append(
+            f"{median(both['executorch'], 'decode_tok_s') / median(both['aoti'], 'decode_tok_s'):.2f}"
+            if len(both) == 2
+            else ""
+        )
         rows.append(row)
-    return _table(["case", *(heading for heading, *_ in MEASURES.values()), ".pte / .pt2, decode"], rows)
+    return (
+        _table(["case", *(heading for heading, *_ in MEASURES.values()), ".pte / .pt2, decode"], rows) if rows else ""
+    )
 
 
 def prefill_table(cases: dict[Case, dict[str, list[dict]]]) -> str:
@@ -127,8 +151,17 @@ def batch_table(batches: list[dict]) -> str:
         groups[batch["model"], batch["bits"], batch["threads"], batch["sequences"], batch["contender"]].append(batch)
     rows = []
     for (model, bits, threads, sequences, name), runs in groups.items():
-        alone, together = (statistics.median(run[key] for run in runs) for key in ("one_by_one_tok_s", "together_tok_s"))
-        rows.append([f"{model}, {bits} bits, {threads} threads: {name}, {sequences} conversations", f"{alone:.1f}", f"{together:.1f}", f"{together / alone:.2f}"])
+        alone, together = (
+            statistics.median(run[key] for run in runs) for key in ("one_by_one_tok_s", "together_tok_s")
+        )
+        rows.append(
+            [
+                f"{model}, {bits} bits, {threads} threads: {name}, {sequences} conversations",
+                f"{alone:.1f}",
+                f"{together:.1f}",
+                f"{together / alone:.2f}",
+            ]
+        )
     return _table(["", "one by one (tok/s)", "together (tok/s)", "times"], rows) if rows else ""
 
 
@@ -141,7 +174,8 @@ def head(data: dict) -> str:
         f"{', '.join(machine['instruction_sets'])}; {machine['system']}, Python {machine['python']}.",
         *(
             f"Limits with {threads} threads: reads {of['read_gbs']:.1f} GB/s from memory, {of['read_96mib_gbs']:.1f} GB/s within 96 MiB, "
-            f"{of['f32_gops']:.0f} Gop/s of f32 and {of['int8_gops']:.0f} of 8-bit multiply-adds."
+            f"{of['f32_gops']:.0f} Gop/s of f32 and {of['int8_gops']:.0f} of 8-bit multiply-adds"
+            + (f", {of['amx_gops']:.0f} by AMX." if of["amx_gops"] else ".")
             for threads, of in sorted(limits.items())
         ),
         "Versions: " + ", ".join(f"{name} {version}" for name, version in sorted(data["versions"].items())) + ".",
@@ -156,11 +190,15 @@ def head(data: dict) -> str:
 
 def markdown(data: dict) -> str:
     cases = by_case(data["runs"])
-    parts = ["# weft beside its peers\n\nMade by `bench/decode`. Medians, and in brackets the smallest and largest.\n", head(data)]
-    parts.append(
-        "## In short\n\nweft's better backend against the best peer at the same width of weights: above 1, weft is ahead (in time and memory, "
-        "too). At the end, `.pte` against `.pt2`.\n\n" + goal_table(cases)
-    )
+    parts = [
+        "# weft beside its peers\n\nMade by `bench/decode`. Medians, and in brackets the smallest and largest.\n",
+        head(data),
+    ]
+    if goals := goal_table(cases):
+        parts.append(
+            "## In short\n\nweft's better backend against the best peer at the same width of weights: above 1, weft is ahead (in time and memory, "
+            "too). At the end, `.pte` against `.pt2`.\n\n" + goals
+        )
     for title, table in (
         ("Prefill, against the best peer at any width", prefill_table(cases)),
         ("Decoding at a longer context", context_table(cases)),
@@ -169,9 +207,15 @@ def markdown(data: dict) -> str:
         if table:
             parts.append(f"## {title}\n\n{table}")
     for (model, bits, threads, context), contenders in cases.items():
-        parts.append(f"## {DESCRIPTIONS[model]}, {bits} bits, {threads} threads, context {context}\n\n" + case_table(contenders, data["limits"]))
+        parts.append(
+            f"## {DESCRIPTIONS[model]}, {bits} bits, {threads} threads, context {context}\n\n"
+            + case_table(contenders, data["limits"])
+        )
     if data["failures"]:
-        rows = [[f["contender"], f["model"], str(f["bits"]), html.escape(f["reason"]).replace("|", "\\|")] for f in data["failures"]]
+        rows = [
+            [f["contender"], f["model"], str(f["bits"]), html.escape(f["reason"]).replace("|", "\\|")]
+            for f in data["failures"]
+        ]
         parts.append("## Not measured\n\n" + _table(["", "model", "bits", "why"], rows))
     return "\n".join(parts)
 
@@ -181,7 +225,9 @@ def svg(data: dict) -> str:
     cases = by_case(data["runs"])
     panels, y, width = [], 12, 860
     for (model, bits, threads, context), contenders in cases.items():
-        panels.append(f'<text x="12" y="{y + 14}" class="t">{model}, {bits} bits, {threads} threads, context {context}: decode, tok/s</text>')
+        panels.append(
+            f'<text x="12" y="{y + 14}" class="t">{model}, {bits} bits, {threads} threads, context {context}: decode, tok/s</text>'
+        )
         y += 24
         ordered = sorted(contenders.items(), key=lambda item: -median(item[1], "decode_tok_s"))
         longest = max(run["decode_tok_s"] for runs in contenders.values() for run in runs)
@@ -210,6 +256,7 @@ def write(data: dict, folder: Path) -> str:
     text = markdown(data) if data["machine"] else "nothing was measured yet\n"
     if data["runs"]:
         (folder / "decode.svg").write_text(svg(data))
-        text = text.replace("## In short", "![decode](decode.svg)\n\n## In short")
+        first, rest = text.split("\n## ", 1)
+        text = f"{first}\n![decode](decode.svg)\n\n## {rest}"
     (folder / "decode.md").write_text(text)
     return text

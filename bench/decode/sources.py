@@ -1,6 +1,6 @@
 """The two models that everybody is measured on, as folders that Transformers loads. In weft's environment:
 
-    python sources.py S|M OUT
+python sources.py S|M OUT
 """
 
 from __future__ import annotations

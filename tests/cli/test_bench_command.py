@@ -24,7 +24,14 @@ def test_the_table_shows_median_and_spread(weft, model):
     lines = done.out.splitlines()
     assert "prompt 20, decode 8, 2 runs" in lines[0]
     assert lines[1].split() == ["median", "min", "max"]
-    assert [line[:12].strip() for line in lines[2:]] == ["load", "first token", "prefill", "decode", "cold start", "peak memory"]
+    assert [line[:12].strip() for line in lines[2:]] == [
+        "load",
+        "first token",
+        "prefill",
+        "decode",
+        "cold start",
+        "peak memory",
+    ]
     for line in lines[2:6]:
         median, least, most = (float(number) for number in line[12:].split()[:3])
         assert 0 <= least <= median <= most

@@ -72,7 +72,10 @@ def test_the_trace_is_what_perfetto_reads(tiny_weft, tiny_model, tmp_path):
     assert len(forwards) == 1 + TOKENS
     for event in events:
         assert event["dur"] >= 0 and event["pid"] == 1 and event["tid"] == 1
-        assert any(phase["ts"] <= event["ts"] and event["ts"] + event["dur"] <= phase["ts"] + phase["dur"] + 1e-3 for phase in phases)
+        assert any(
+            phase["ts"] <= event["ts"] and event["ts"] + event["dur"] <= phase["ts"] + phase["dur"] + 1e-3
+            for phase in phases
+        )
         if event["name"] == "program":
             assert any(outer["ts"] <= event["ts"] <= outer["ts"] + outer["dur"] for outer in forwards)
 

@@ -18,7 +18,9 @@ def make(options) -> None:
 def load(options) -> peer.Generate:
     import ctranslate2
 
-    generator = ctranslate2.Generator(str(options.model), device="cpu", compute_type=options.setting["type"], intra_threads=options.threads)
+    generator = ctranslate2.Generator(
+        str(options.model), device="cpu", compute_type=options.setting["type"], intra_threads=options.threads
+    )
     vocabulary = json.loads((options.model / "vocabulary.json").read_text())
 
     def generate(prompt, n):

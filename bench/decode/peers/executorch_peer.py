@@ -36,10 +36,10 @@ def make(options) -> None:
     config = model.config
     state = {}
     for name, tensor in model.state_dict().items():
-        name = name.removeprefix("model.layers.")
+        named = name.removeprefix("model.layers.")
         for theirs, ours in NAMES.items():
-            name = name.replace(theirs, ours)
-        state["layers." + name if name[0].isdigit() else name] = tensor
+            named = named.replace(theirs, ours)
+        state["layers." + named if named[0].isdigit() else named] = tensor
     state.setdefault("output.weight", state["tok_embeddings.weight"])
     parameters = {
         "dim": config.hidden_size,
@@ -63,7 +63,7 @@ def make(options) -> None:
         command = [
             sys.executable, "-m", "executorch.extension.llm.export.export_llm",
             "base.model_class=llama3", f"base.checkpoint={folder}/model.pth", f"base.params={folder}/params.json",
-            "base.metadata='" + json.dumps(end).replace('"', '\\"') + "'",
+            f"base.metadata='{json.dumps(end)}'",
             "model.use_kv_cache=True", "model.use_sdpa_with_kv_cache=True", "model.dtype_override=fp32",
             f"export.max_seq_length={CONTEXT}", f"export.max_context_length={CONTEXT}",
             "backend.xnnpack.enabled=True", "backend.xnnpack.extended_ops=True",

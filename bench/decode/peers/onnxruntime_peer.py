@@ -13,7 +13,17 @@ PRECISIONS = {4: "int4", 8: "int8", 32: "fp32"}
 
 
 def make(options) -> None:
-    command = [sys.executable, "-m", "onnxruntime_genai.models.builder", "-i", options.source, "-o", options.out, "-e", "cpu"]
+    command = [
+        sys.executable,
+        "-m",
+        "onnxruntime_genai.models.builder",
+        "-i",
+        options.source,
+        "-o",
+        options.out,
+        "-e",
+        "cpu",
+    ]
     command += ["-p", PRECISIONS[options.bits], "-c", options.out.parent / "onnxruntime-genai-cache"]
     if options.bits < 32:
         command += ["--extra_options", "block_size=32", "accuracy_level=4"]

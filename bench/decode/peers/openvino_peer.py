@@ -27,7 +27,11 @@ def load(options) -> peer.Generate:
     import openvino as ov
     import openvino_genai
 
-    settings = {"INFERENCE_NUM_THREADS": options.threads, "PERFORMANCE_HINT": "LATENCY", "ATTENTION_BACKEND": options.setting["attention"]}
+    settings = {
+        "INFERENCE_NUM_THREADS": options.threads,
+        "PERFORMANCE_HINT": "LATENCY",
+        "ATTENTION_BACKEND": options.setting["attention"],
+    }
     if options.bits == 32:
         settings["INFERENCE_PRECISION_HINT"] = "f32"
     pipeline = openvino_genai.LLMPipeline(str(options.model), openvino_genai.Tokenizer, "CPU", **settings)

@@ -57,7 +57,9 @@ def main(make: Callable[[argparse.Namespace], None], load: Callable[[argparse.Na
     commands = parser.add_subparsers(dest="command", required=True)
     maker = commands.add_parser("make")
     maker.add_argument("--source", type=Path, required=True, help="a folder as Transformers saves it")
-    maker.add_argument("--gguf", type=Path, help="the GGUF that it came from; the giver of a tokenizer, if it came from none")
+    maker.add_argument(
+        "--gguf", type=Path, help="the GGUF that it came from; the giver of a tokenizer, if it came from none"
+    )
     maker.add_argument("--same-gguf", action="store_true", help="the GGUF is the very model")
     maker.add_argument("--bits", type=int, required=True)
     maker.add_argument("--out", type=Path, required=True)
@@ -65,7 +67,9 @@ def main(make: Callable[[argparse.Namespace], None], load: Callable[[argparse.Na
     runner.add_argument("--model", type=Path, required=True)
     for name in ("prompt", "decode", "threads", "vocabulary", "bits"):
         runner.add_argument(f"--{name}", type=int, required=True)
-    runner.add_argument("--setting", action="append", default=[], type=lambda text: text.split("=", 1), help="NAME=VALUE")
+    runner.add_argument(
+        "--setting", action="append", default=[], type=lambda text: text.split("=", 1), help="NAME=VALUE"
+    )
     options = parser.parse_args()
     if options.command == "make":
         make(options)
