@@ -79,7 +79,9 @@ def load(options) -> peer.Generate:
     import torch  # noqa: F401  # the runner's library needs it
     from executorch.extension.llm.custom_ops import custom_ops  # noqa: F401  # llama::custom_sdpa and llama::update_cache
     from executorch.extension.llm.runner import GenerationConfig, TextLLMRunner
+    from executorch.extension.pybindings.portable_lib import _unsafe_reset_threadpool
 
+    _unsafe_reset_threadpool(options.threads)
     runner = TextLLMRunner(str(options.model / "model.pte"), str(options.model / "tokenizer.json"))
 
     def generate(prompt, n):
@@ -94,4 +96,6 @@ def load(options) -> peer.Generate:
 
 
 if __name__ == "__main__":
-    peer.main(make, load)
+    peer.main(
+        make, load, ["torch", "executorch.extension.llm.custom_ops.custom_ops", "executorch.extension.llm.runner"]
+    )

@@ -96,4 +96,4 @@ def load(options) -> peer.Generate:
 
 
 if __name__ == "__main__":
-    peer.main(make, load)
+    peer.main(make, load, ["llama_cpp"])

@@ -34,7 +34,7 @@ def load(options) -> peer.Generate:
     }
     if options.bits == 32:
         settings["INFERENCE_PRECISION_HINT"] = "f32"
-    pipeline = openvino_genai.LLMPipeline(str(options.model), openvino_genai.Tokenizer, "CPU", **settings)
+    pipeline = openvino_genai.LLMPipeline(str(options.model), "CPU", **settings)
 
     class Clock(openvino_genai.StreamerBase):
         def __init__(self):
@@ -58,4 +58,4 @@ def load(options) -> peer.Generate:
 
 
 if __name__ == "__main__":
-    peer.main(make, load)
+    peer.main(make, load, ["openvino_genai", "openvino", "numpy"])

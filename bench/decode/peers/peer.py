@@ -10,6 +10,7 @@ counts. The last line of stdout is a JSON object with the keys of `weft bench --
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import random
 import time
@@ -52,7 +53,10 @@ def measure(load: Callable[[argparse.Namespace], Generate], options: argparse.Na
     }
 
 
-def main(make: Callable[[argparse.Namespace], None], load: Callable[[argparse.Namespace], Generate]) -> None:
+def main(
+    make: Callable[[argparse.Namespace], None], load: Callable[[argparse.Namespace], Generate], modules: Sequence[str]
+) -> None:
+    """modules: what load() imports, which is done before it and not measured."""
     parser = argparse.ArgumentParser()
     commands = parser.add_subparsers(dest="command", required=True)
     maker = commands.add_parser("make")
@@ -75,4 +79,6 @@ def main(make: Callable[[argparse.Namespace], None], load: Callable[[argparse.Na
         make(options)
     else:
         options.setting = dict(options.setting)
+        for module in modules:
+            importlib.import_module(module)
         print(json.dumps(measure(load, options)))

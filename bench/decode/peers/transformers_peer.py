@@ -49,4 +49,4 @@ def load(options) -> peer.Generate:
 
 
 if __name__ == "__main__":
-    peer.main(make, load)
+    peer.main(make, load, ["torch", "transformers.models.llama.modeling_llama"])
