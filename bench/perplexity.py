@@ -4,8 +4,8 @@
     .venv/bin/python bench/perplexity.py                              # the default model, on a text of Python's own
     .venv/bin/python bench/perplexity.py --text wiki.txt --max-tokens 8192
 
-Transformers computes in float32 with the file's weights dequantised; weft with the activations that --activations says; llama.cpp
-(llama-cpp-python, in the environment that bench/decode makes) rounds them to 8 bits. Speed is not what is measured here.
+Transformers computes in float32 with the file's weights dequantised; weft with activations rounded to 8 bits, and with
+exact ones; llama.cpp (llama-cpp-python, in the environment that bench/decode makes) rounds them to 8 bits. Speed is not what is measured here.
 """
 
 from __future__ import annotations
@@ -55,9 +55,6 @@ def main() -> None:
     parser.add_argument("--context", type=int, default=512)
     parser.add_argument("--stride", type=int, default=256)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument(
-        "--activations", choices=["int8", "float32"], default="float32", help="what weft's quantised linears multiply"
-    )
     parser.add_argument("--peers", type=Path, default=ROOT / "build" / "peers", help="as of bench/decode")
     parser.add_argument("--skip", nargs="*", default=[], choices=["executorch", "aoti", "transformers", "llama.cpp"])
     options = parser.parse_args()
@@ -91,8 +88,8 @@ def main() -> None:
             if backend in options.skip:
                 continue
             path = Path(folder, "model" + ending)
-            export(gguf, path, check=False, activations=options.activations, progress=progress)
-            flags = [
+            export(gguf, path, check=False, activations="int8", progress=progress)
+            windowed = [
                 "--max-tokens",
                 len(ids),
                 "--threads",
@@ -102,9 +99,9 @@ def main() -> None:
                 "--stride",
                 options.stride,
             ]
-            results[f"weft, {backend}, {options.activations}"] = file_perplexity(path, text, *map(str, flags))[
-                "perplexity"
-            ]
+            for activations, flags in (("int8", []), ("float32", ["--float-activations"])):
+                measured = file_perplexity(path, text, *map(str, windowed), *flags)
+                results[f"weft, {backend}, {activations}"] = measured["perplexity"]
         if "llama.cpp" not in options.skip:
             python = Workshop(
                 options.peers, ROOT / "build" / "bin" / "weft", lambda text: print(text, file=sys.stderr)

@@ -57,7 +57,7 @@ def parse_arguments() -> argparse.Namespace:
     )
     add = parser.add_argument
     add("--models", type=words, metavar="S,M", default=["S", "M"])
-    add("--bits", type=numbers((4, 8, 16, 32)), metavar="N,...", help="widths of the weights: of 4,8,16,32 (4,8)")
+    add("--bits", type=numbers((4, 8, 16, 32)), metavar="N,...", help="widths of the weights: of 4,8,16,32 (4)")
     add("--contexts", type=numbers(), metavar="N,...", help="tokens of the prompts (16,512)")
     add("--threads", type=numbers(), metavar="N,...", help="(all cores)")
     add("--only", type=words, metavar="WORD,...", help="contenders that have one of these words in their name")
@@ -94,7 +94,7 @@ def parse_arguments() -> argparse.Namespace:
     add("--build", type=Path, metavar="FOLDER", default=ROOT / "build", help="weft's build folder")
     options = parser.parse_args()
     cores = describe()["cores"]
-    options.bits = options.bits or ([4, 8, 16, 32] if options.everything else [4, 8])
+    options.bits = options.bits or ([4, 8, 16, 32] if options.everything else [4])
     options.contexts = options.contexts or ([16, 512, 2048] if options.everything else [16, 512])
     options.threads = options.threads or (sorted({1, cores}) if options.everything else [cores])
     if not set(options.models) <= {"S", "M"}:
