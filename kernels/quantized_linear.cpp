@@ -4,9 +4,11 @@
 #include <bit>
 #include <cmath>
 #include <cstring>
+#include <string>
 #include <vector>
 
 #include "kernels/variants.h"
+#include "weft/kernels/call_timer.h"
 
 namespace weft::kernels {
 namespace {
@@ -60,6 +62,13 @@ struct Prepared {
   std::vector<std::int32_t> code_sums;
 };
 
+std::string describe(const QuantizedLinearArguments& a) {
+  return std::to_string(a.rows) + " x " + std::to_string(a.weight.columns) + " -> " + std::to_string(a.weight.rows) + ", " +
+         std::to_string(a.weight.bits) + " bit" + (a.weight.has_minimum ? " with minima" : "") +
+         (a.activations == Activations::kInt8 ? ", int8" : ", f32") + (a.norm_weight != nullptr ? ", norm" : "") +
+         (a.gate != Gate::kNone ? ", gate" : "") + (a.residual != nullptr ? ", residual" : "");
+}
+
 }  // namespace
 
 const char* quantized_linear(const QuantizedLinearArguments& a, const ParallelFor& parallel_for) {
@@ -69,6 +78,7 @@ const char* quantized_linear(const QuantizedLinearArguments& a, const ParallelFo
   if (a.activations == Activations::kInt8 && a.weight.bits >= 16) return "weft::quantized_linear: weights of 16 and 32 bits take f32 activations";
   if (gated && a.weight.rows % (2 * kTileRows) != 0) return "weft::quantized_linear: a gate's features are no multiple of 16";
   if (gated && a.residual != nullptr) return "weft::quantized_linear: a gate leaves no room for a residual";
+  const CallTimer timer("quantized_linear", a.weight.bytes(), [&] { return describe(a); });
 
   thread_local Prepared prepared;
   const float* input = a.input;
@@ -146,6 +156,7 @@ bool quantized_embedding(std::span<const std::int64_t> ids, const QuantizedMatri
   for (const std::int64_t id : ids) {
     if (id < 0 || static_cast<std::size_t>(id) >= weight.rows) return false;
   }
+  const CallTimer timer("quantized_embedding", 0, [&] { return std::to_string(ids.size()) + " rows, " + std::to_string(weight.bits) + " bit"; });
   const std::size_t in_word = 32 / static_cast<std::size_t>(weight.bits);
   for (const std::int64_t id : ids) {
     const std::size_t lane = static_cast<std::size_t>(id) % kTileRows;
