@@ -40,11 +40,11 @@ class PieceTrie::Builder {
         trie_.root_ = base;
       } else {
         assert(base < std::size_t{1} << 31);
-        Unit& unit = trie_.units_[node.place];
+        Unit& unit = trie_.units_.at(node.place);
         unit = Unit{base} << 33 | Unit{value} << 9 | label(unit);
       }
       for (const Child& child : children_) {
-        trie_.units_[base ^ child.byte] = Unit{kValues} << 9 | child.byte;
+        trie_.units_.at(base ^ child.byte) = Unit{kValues} << 9 | child.byte;
         nodes.push_back({child.begin, child.end, node.depth + 1, base ^ child.byte});
       }
     }

@@ -18,6 +18,7 @@ PieceTrie trie_of(const std::vector<std::string_view>& pieces) {
 class Step : public NormalizerStep {
  public:
   explicit Step(SentencePieceNormalizer normalizer) : normalizer_(std::move(normalizer)) {}
+  void save(CompiledWriter& writer) const override { writer(Kind::kSentencePiece, normalizer_); }
 
   [[nodiscard]] bool leaves(std::string_view text) const override { return text.empty(); }
   [[nodiscard]] bool may_drop_start() const override { return true; }
@@ -63,7 +64,7 @@ SentencePieceNormalizer::SentencePieceNormalizer(SentencePieceRules rules, bool 
 }
 
 SentencePieceNormalizer::Prefix SentencePieceNormalizer::prefix(std::string_view text, std::size_t pos) const {
-  if (const auto found = user_defined_.longest(text, pos); found.end != pos) {
+  if (const auto found = user_defined_.longest(text, pos); found.end != pos && ends_character(text, found.end)) {
     return {text.substr(pos, found.end - pos), found.end - pos};
   }
   if (const Charsmap::Match match = rules_.map.longest(text, pos); match.length != 0) {

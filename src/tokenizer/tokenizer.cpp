@@ -7,13 +7,16 @@
 #include <string>
 #include <system_error>
 
+#include "compiled.h"
 #include "gguf.h"
 #include "gguf_metadata.h"
 #include "hf_tokenizer.h"
 #include "json.h"
 #include "llama2c.h"
+#include "mapped_file.h"
 #include "sentencepiece.h"
 #include "sentencepiece_model.h"
+#include "staged_tokenizer.h"
 #include "tekken.h"
 #include "tiktoken.h"
 #include "weft/error.h"
@@ -101,6 +104,10 @@ std::unique_ptr<const Tokenizer> parse_tokenizer(std::string_view bytes, std::st
     }
   }
   check_size(bytes.size(), std::string(name), limits);
+  if (tokenizer::is_compiled(bytes)) {
+    check_no_options(options, name);
+    return tokenizer::parse_compiled(nullptr, bytes, name, limits);
+  }
   if (tokenizer::is_tiktoken(bytes)) return tokenizer::parse_tiktoken(bytes, name, options, limits);
   check_no_options(options, name);
   if (tokenizer::is_sentencepiece_model(bytes)) return tokenizer::parse_sentencepiece(bytes, name, limits);
@@ -112,7 +119,7 @@ std::unique_ptr<const Tokenizer> parse_tokenizer(std::string_view bytes, std::st
   if (bytes[start] != '{') {
     throw Error(ErrorCode::kUnsupported,
                 "is no tokenizer file of a known format; these are: Hugging Face tokenizer.json, SentencePiece .model, "
-                "tiktoken ranks, Mistral tekken.json, llama2.c tokenizer.bin, GGUF",
+                "tiktoken ranks, Mistral tekken.json, llama2.c tokenizer.bin, GGUF, weft's compiled form",
                 std::string(name), "name the model's tokenizer.json");
   }
   const tokenizer::JsonDocument document(bytes, std::string(name), limits);
@@ -125,11 +132,26 @@ std::unique_ptr<const Tokenizer> parse_tokenizer(std::string_view bytes, std::st
   return parse_tokenizer(bytes, name, TokenizerOptions(), limits);
 }
 
+std::unique_ptr<const Tokenizer> parse_tokenizer(std::shared_ptr<const void> owner, std::string_view bytes,
+                                                 std::string_view name, const TokenizerLimits& limits) {
+  if (!tokenizer::is_compiled(bytes)) return parse_tokenizer(bytes, name, limits);
+  check_size(bytes.size(), std::string(name), limits);
+  return tokenizer::parse_compiled(std::move(owner), bytes, name, limits);
+}
+
 std::unique_ptr<const Tokenizer> load_tokenizer(const std::filesystem::path& path, const TokenizerOptions& options,
                                                 const TokenizerLimits& limits) {
-  if (tokenizer::is_gguf(read_file(path, 4, nullptr))) {
+  const std::string head = read_file(path, 8, nullptr);
+  if (tokenizer::is_gguf(head)) {
     check_no_options(options, path.string());
     return load_gguf(path, limits);
+  }
+  if (tokenizer::is_compiled(head)) {
+    check_no_options(options, path.string());
+    if (auto file = tokenizer::MappedFile::open(path)) {
+      const std::string_view bytes = file->bytes();
+      return parse_tokenizer(std::move(file), bytes, path.string(), limits);
+    }
   }
   return parse_tokenizer(read_file(path, limits.file_bytes, &limits), path.string(), options, limits);
 }

@@ -31,12 +31,14 @@ unsigned length_of(char first) {
 
 Unigram::Unigram(const std::vector<Piece>& pieces, const Options& options) : options_(options) {
   std::vector<PieceTrie::Entry> entries;
+  std::vector<double> scores;
   entries.reserve(pieces.size());
   for (const Piece& piece : pieces) {
     entries.push_back({piece.text, static_cast<std::uint32_t>(piece.id)});
-    if (static_cast<std::size_t>(piece.id) >= scores_.size()) scores_.resize(static_cast<std::size_t>(piece.id) + 1);
-    scores_[static_cast<std::size_t>(piece.id)] = piece.score;
+    if (static_cast<std::size_t>(piece.id) >= scores.size()) scores.resize(static_cast<std::size_t>(piece.id) + 1);
+    scores[static_cast<std::size_t>(piece.id)] = piece.score;
   }
+  scores_ = Array<double>(std::move(scores));
   trie_ = PieceTrie(std::move(entries));
 }
 

@@ -1,6 +1,7 @@
 // Unigram: of all ways to cut a text into pieces, the one whose scores add up to the most.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <optional>
@@ -21,6 +22,7 @@ class Unigram {
     kDouble,  ///< As tokenizers and llama.cpp: in double.
     kSingle,  ///< As SentencePiece 0.2.3: in float, starting anew from 0 where a sum goes beyond 100000.
   };
+  friend constexpr Sums last_of(Sums) { return Sums::kSingle; }
   struct Piece {
     std::string_view text;  ///< Not empty; lent until the constructor returns.
     Token id;
@@ -34,10 +36,28 @@ class Unigram {
     bool unknown_runs_may_be_pieces = false;
     /// The ids of bytes, -1 for none: a run of unknown characters becomes its bytes if all of them have an id.
     std::optional<std::array<Token, 256>> bytes;
+
+    template <typename Archive, typename Self>
+    static void fields(Archive& archive, Self& self) {
+      archive(self.sums, self.unknown, self.unknown_score, self.unknown_runs_may_be_pieces, self.bytes);
+    }
   };
 
   /// @param pieces  Of several with one text, the last one counts. Ids are below PieceTrie::kValues.
   Unigram(const std::vector<Piece>& pieces, const Options& options);
+
+  /// For a reader of compiled files.
+  Unigram() = default;
+  template <typename Archive, typename Self>
+  static void fields(Archive& archive, Self& self) {
+    archive(self.trie_, self.scores_, self.options_);
+    if constexpr (Archive::kReads) archive.demand(self.trie_.values_below(self.scores_.size()), "has a piece without a score");
+  }
+  [[nodiscard]] bool ids_below(std::size_t limit) const {
+    const auto below = [&](Token id) { return id < static_cast<std::int64_t>(limit); };
+    return scores_.size() <= limit && below(options_.unknown) &&
+           (!options_.bytes || std::all_of(options_.bytes->begin(), options_.bytes->end(), below));
+  }
 
   /// Encodes the words of one text, and remembers those that it has met.
   class Encoder {
@@ -86,7 +106,7 @@ class Unigram {
 
  private:
   PieceTrie trie_;
-  std::vector<double> scores_;  // by id
+  Array<double> scores_;  // by id
   Options options_;
 };
 
