@@ -251,6 +251,9 @@ struct TokenizerOptions {
 /// text. The bytes are for builds that read the same version of the format; others refuse them and say so.
 /// @throws Error{kUnsupported}  the tokenizer is of a class of one's own.
 [[nodiscard]] std::string compile_tokenizer(const Tokenizer& tokenizer);
+/// Puts them into a file, by renaming: what others have mapped of an old one of that name stays as it is.
+/// @throws Error{kUnsupported}  likewise; Error{kIo}.
+void save_tokenizer(const Tokenizer& tokenizer, const std::filesystem::path& path);
 
 /// load_tokenizer() from bytes. `name` stands in errors where load_tokenizer() has the path.
 [[nodiscard]] std::unique_ptr<const Tokenizer> parse_tokenizer(std::string_view bytes, std::string_view name,

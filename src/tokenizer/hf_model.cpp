@@ -1,6 +1,8 @@
 #include "hf_model.h"
 
 #include <algorithm>
+#include <array>
+#include <cstdint>
 #include <limits>
 #include <optional>
 #include <string>
@@ -47,23 +49,49 @@ std::vector<Bpe::Merge> read_merges(const JsonValue& merges, const PieceTable& v
                                     const std::unordered_set<Token>& special) {
   std::vector<Bpe::Merge> result;
   result.reserve(merges.expect_array().size());
-  std::string joined;
-  for (const auto& [key, merge] : merges) {
-    if (merge.kind() == JsonKind::kString && merge.string().starts_with("#version")) continue;
+  std::vector<bool> is_special(vocabulary.size());
+  for (const Token id : special) {
+    if (static_cast<std::size_t>(id) < is_special.size()) is_special[static_cast<std::size_t>(id)] = true;
+  }
+  // A large table is in no cache: what is looked up in it is asked for some merges ahead.
+  struct Asked {
+    std::optional<JsonValue> merge;
+    std::array<std::string_view, 2> halves;
+    std::string joined;
+    std::array<std::uint64_t, 3> hashes;
+  };
+  std::array<Asked, 8> waiting;
+  const auto ask = [&](Asked& asked, const JsonValue& merge) {
     const Halves halves = read_halves(merge);
-    const auto find = [&](std::string_view piece, const char* verb) {
-      const Token id = vocabulary.find(piece);
-      if (id < 0) merge.fail(std::string("merge ") + verb + " " + quoted(piece) + ", which is not in model.vocab");
-      return id;
-    };
-    const Token left = find(halves.left, "uses"), right = find(halves.right, "uses");
     if (!halves.right.starts_with(prefix)) {
       merge.fail("the second piece lacks the continuing_subword_prefix " + quoted(prefix));
     }
-    joined.assign(halves.left).append(halves.right.substr(prefix.size()));
-    const Token merged = find(joined, "makes");
-    if (!special.contains(merged)) result.push_back({left, right, merged});
+    asked.merge = merge;
+    asked.halves = {halves.left, halves.right};
+    asked.joined.assign(halves.left).append(halves.right.substr(prefix.size()));
+    asked.hashes = {hash_of(halves.left), hash_of(halves.right), hash_of(asked.joined)};
+    for (const std::uint64_t hash : asked.hashes) vocabulary.prefetch(hash);
+  };
+  const auto answer = [&](Asked& asked) {
+    if (!asked.merge) return;
+    const auto find = [&](std::string_view piece, std::uint64_t hash, const char* verb) {
+      const Token id = vocabulary.find(piece, hash);
+      if (id < 0) asked.merge->fail(std::string("merge ") + verb + " " + quoted(piece) + ", which is not in model.vocab");
+      return id;
+    };
+    const Token left = find(asked.halves[0], asked.hashes[0], "uses"), right = find(asked.halves[1], asked.hashes[1], "uses");
+    const Token merged = find(asked.joined, asked.hashes[2], "makes");
+    if (!is_special[static_cast<std::size_t>(merged)]) result.push_back({left, right, merged});
+    asked.merge.reset();
+  };
+  std::size_t next = 0;
+  for (const auto& [key, merge] : merges) {
+    if (merge.kind() == JsonKind::kString && merge.string().starts_with("#version")) continue;
+    answer(waiting[next]);
+    ask(waiting[next], merge);
+    next = (next + 1) % waiting.size();
   }
+  for (std::size_t i = 0; i < waiting.size(); ++i) answer(waiting[(next + i) % waiting.size()]);
   return result;
 }
 

@@ -108,6 +108,12 @@ class PieceTable {
       if (slot.tag == static_cast<std::uint32_t>(hash >> 32) && (*this)[slot.id] == piece) return slot.id;
     }
   }
+  /// Fetches what find() with this hash will look at first.
+  void prefetch(std::uint64_t hash) const {
+#ifdef __GNUC__
+    if (!slots_.empty()) __builtin_prefetch(&slots_[hash & (slots_.size() - 1)]);
+#endif
+  }
   /// Avoids growing while `count` pieces are indexed.
   void reserve(std::size_t count) {
     if (2 * (count + 1) > slots_.size()) rehash(std::bit_ceil(2 * (count + 1)));

@@ -156,6 +156,22 @@ std::unique_ptr<const Tokenizer> load_tokenizer(const std::filesystem::path& pat
   return parse_tokenizer(read_file(path, limits.file_bytes, &limits), path.string(), options, limits);
 }
 
+void save_tokenizer(const Tokenizer& tokenizer, const std::filesystem::path& path) {
+  const std::string bytes = compile_tokenizer(tokenizer);
+  const std::filesystem::path unfinished = path.string() + ".unfinished";
+  std::error_code error;
+  errno = 0;
+  std::ofstream file(unfinished, std::ios::binary);
+  file.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+  file.close();
+  const int reason = errno;
+  if (file) std::filesystem::rename(unfinished, path, error);
+  if (file && !error) return;
+  const std::string why = error ? error.message() : std::strerror(reason);
+  std::filesystem::remove(unfinished, error);
+  throw Error(ErrorCode::kIo, "can't be written: " + why, path.string(), "check the folder, its permissions and the disk");
+}
+
 std::unique_ptr<const Tokenizer> load_tokenizer(const std::filesystem::path& path, const TokenizerLimits& limits) {
   return load_tokenizer(path, TokenizerOptions(), limits);
 }

@@ -223,7 +223,7 @@ TEST(CompiledForm, OfAnotherVersionSaysSo) {
 
 TEST(CompiledForm, IsUsedWhereItIsMapped) {
   const auto path = std::filesystem::path(::testing::TempDir()) / "mapped_tokenizer.weft";
-  std::ofstream(path, std::ios::binary) << compile_tokenizer(*parse(tiny_file()));
+  save_tokenizer(*parse(tiny_file()), path);
   const auto maps = [] {
     std::ifstream file("/proc/self/maps");
     return std::string(std::istreambuf_iterator<char>(file), {});
@@ -236,6 +236,27 @@ TEST(CompiledForm, IsUsedWhereItIsMapped) {
   }
   EXPECT_EQ(maps().find(path.string()), std::string::npos);
   std::filesystem::remove(path);
+}
+
+TEST(CompiledForm, IsReplacedWhileItIsMapped) {
+  const auto path = std::filesystem::path(::testing::TempDir()) / "replaced_tokenizer.weft";
+  save_tokenizer(*parse(tiny_file()), path);
+  const auto old = load_tokenizer(path);
+  save_tokenizer(*parse_tokenizer(sources().back().file, "words.json"), path);
+  EXPECT_EQ(old->encode("hello", Specials::kAsText), std::vector<Token>{kHello});
+  EXPECT_EQ(load_tokenizer(path)->vocab_size(), 3u);
+  std::filesystem::remove(path);
+}
+
+TEST(CompiledForm, ThatCannotBeWrittenIsAnError) {
+  const auto path = std::filesystem::path(::testing::TempDir()) / "no_such_folder" / "tokenizer.weft";
+  try {
+    save_tokenizer(*parse(tiny_file()), path);
+    FAIL() << "it was written";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kIo);
+    EXPECT_EQ(error.where(), path.string());
+  }
 }
 
 TEST(CompiledForm, KeepsTheOwnerOfItsBytes) {
