@@ -108,7 +108,7 @@ bool Bpe::PairTable::prepare() {
   return std::find(slots_.begin(), slots_.end(), kFree) != slots_.end();
 }
 
-Bpe::Bpe(const std::vector<Merge>& merges, BpeAlphabet alphabet, PieceTable words, bool whole_words)
+Bpe::Bpe(std::vector<Merge> merges, BpeAlphabet alphabet, PieceTable words, bool whole_words)
     : pairs_(merges, words.size()),
       alphabet_(std::move(alphabet)),
       whole_words_(whole_words),
@@ -119,26 +119,34 @@ Bpe::Bpe(const std::vector<Merge>& merges, BpeAlphabet alphabet, PieceTable word
   for (const Merge& merge : merges) results.push_back(merge.result);
   results_ = Array<Token>(std::move(results));
   own_merge_ = std::make_unique<std::atomic<std::uint8_t>[]>(words_.size());
-  if (!alphabet_.stands_alone() || words_.size() >= PieceTrie::kValues) return;
   // What stands for unknown characters must never merge: a word is then as good as cut there.
-  if (std::any_of(merges.begin(), merges.end(), [&](const Merge& merge) {
+  if (!alphabet_.stands_alone() || words_.size() >= PieceTrie::kValues ||
+      std::any_of(merges.begin(), merges.end(), [&](const Merge& merge) {
         return alphabet_.is_substitute(merge.left) || alphabet_.is_substitute(merge.right);
       })) {
+    words_.reserve(words_.size());
+    for (Token id = 0; id < static_cast<Token>(words_.size()); ++id) {
+      if (words_.has(id)) words_.index(id);
+    }
     return;
   }
 
   find_origins(merges);
+  std::vector<Merge>().swap(merges);
   std::vector<PieceTrie::Entry> sound, others;
   for (Token id = 0; id < static_cast<Token>(words_.size()); ++id) {
     if (!words_.has(id)) continue;
     if (origins_[static_cast<std::size_t>(id)].length > 0) {
       sound.push_back({words_[id], static_cast<std::uint32_t>(id)});
-    } else if (whole_words_ && words_.find(words_[id]) == id) {
+    } else if (whole_words_) {
       others.push_back({words_[id], static_cast<std::uint32_t>(id)});
     }
   }
-  any_others_ = !others.empty();
   sound_ = PieceTrie(std::move(sound));
+  // Some files have one piece under several ids: the one that merges make counts, then the first.
+  std::erase_if(others, [&](const auto& entry) { return sound_.find(entry.piece) != PieceTrie::kValues; });
+  std::reverse(others.begin(), others.end());
+  any_others_ = !others.empty();
   others_ = PieceTrie(std::move(others));
   by_match_ = true;
   words_ = PieceTable();
@@ -178,7 +186,7 @@ void Bpe::find_origins(const std::vector<Merge>& merges) {
     const auto [left, right, result] = merges[rank];
     const std::uint32_t lengths[] = {origin(left).length, origin(right).length};
     if (lengths[0] == 0 || lengths[1] == 0 || origin(result).length != 0) continue;
-    if (pairs_.find(left, right) != rank || !stay_apart(left, right, rank)) continue;
+    if (pairs_.find(left, right) != rank || !parts_stay_apart(left, right, rank)) continue;
     origin(result) = {left, right, rank + 1, lengths[0] + lengths[1]};
   }
   // What no ascending sequence of merges makes may still be made by another: a vocabulary that was extended (Llama 3's) has
@@ -193,12 +201,15 @@ void Bpe::find_origins(const std::vector<Merge>& merges) {
 // Takes the tokens apart, last merge first: a merge of two parts that face each other happens if its rank is lower than those
 // of the merges that made them one with their other neighbours. Of two with one rank, the left one comes first.
 bool Bpe::stay_apart(Token left, Token right, std::uint32_t limit) const {
+  return pairs_.find(left, right) >= limit && parts_stay_apart(left, right, limit);
+}
+
+bool Bpe::parts_stay_apart(Token left, Token right, std::uint32_t limit) const {
   // A part is always made before the whole; the tables of a forged file may say otherwise, and must not keep us here.
   const auto is_part = [&](Token id, const Origin& whole) {
     return static_cast<std::uint32_t>(id) < origins_.size() && origins_[static_cast<std::size_t>(id)].made < whole.made;
   };
   for (;;) {
-    if (pairs_.find(left, right) < limit) return false;
     const Origin& a = origins_[static_cast<std::size_t>(left)];
     const Origin& b = origins_[static_cast<std::size_t>(right)];
     if (a.made > b.made) {
@@ -211,6 +222,7 @@ bool Bpe::stay_apart(Token left, Token right, std::uint32_t limit) const {
       right = b.left;
       if (!is_part(right, b)) return false;
     }
+    if (pairs_.find(left, right) < limit) return false;
   }
 }
 

@@ -33,9 +33,9 @@ class Bpe : public Model {
   };
 
   /// @param merges       By ascending rank. The last of several for one pair counts.
-  /// @param words        Each id's piece as words have it; findable are those that a word may become as a whole.
+  /// @param words        Each id's piece as words have it; none for ids that no word may become.
   /// @param whole_words  A word that is a piece is that piece, whatever its merges (`ignore_merges`).
-  Bpe(const std::vector<Merge>& merges, BpeAlphabet alphabet, PieceTable words, bool whole_words);
+  Bpe(std::vector<Merge> merges, BpeAlphabet alphabet, PieceTable words, bool whole_words);
   /// For a reader of compiled files.
   Bpe();
   ~Bpe() override;
@@ -133,6 +133,7 @@ class Bpe : public Model {
   }
   void find_origins(const std::vector<Merge>& merges);
   [[nodiscard]] bool stay_apart(Token left, Token right, std::uint32_t limit) const;
+  [[nodiscard]] bool parts_stay_apart(Token left, Token right, std::uint32_t limit) const;
   [[nodiscard]] bool stay_apart(Token left, Token right, std::string_view text) const;
   Token* encode_word(std::string_view word, Cache& cache, Token* out) const;
   Token* encode_by_match(std::string_view word, Cache& cache, Token* out) const;

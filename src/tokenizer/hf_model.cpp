@@ -101,8 +101,56 @@ void check_id(const JsonValue& json, std::size_t id, const TokenizerLimits& limi
             ErrorCode::kTooLarge, "raise TokenizerLimits::vocab_size if the file is right");
 }
 
-std::unique_ptr<const Model> read_bpe(const JsonValue& model, const PieceTable& vocabulary,
-                                      const std::unordered_set<Token>& special, bool& keep_bytes) {
+class PendingBpe : public PendingModel {
+ public:
+  PendingBpe(std::vector<Bpe::Merge> merges, BpeAlphabet alphabet, bool whole_words, bool of_bytes, const PieceTable& vocabulary,
+             const std::unordered_set<Token>& special)
+      : merges_(std::move(merges)),
+        alphabet_(std::move(alphabet)),
+        whole_words_(whole_words),
+        of_bytes_(of_bytes),
+        vocabulary_(vocabulary),
+        special_(special) {}
+
+  [[nodiscard]] std::unique_ptr<const Model> make() override {
+    PieceTable words;
+    words.resize(vocabulary_.size());
+    std::string bytes;
+    for (Token id = 0; id < static_cast<Token>(vocabulary_.size()); ++id) {
+      if (!vocabulary_.has(id)) continue;
+      std::string_view piece = vocabulary_[id];
+      if (of_bytes_) {
+        // A piece with a character outside of the byte-level alphabet is one that no word is spelled like.
+        bytes.clear();
+        if (!append_from_byte_level(piece, bytes)) continue;
+        piece = bytes;
+      }
+      const std::size_t one = of_bytes_ || piece.empty() ? 1 : decode_at(piece, 0).length;
+      if (piece.empty() || (piece.size() > one && special_.contains(id))) continue;
+      words.set(id, piece);
+    }
+    return std::make_unique<Bpe>(std::move(merges_), std::move(alphabet_), std::move(words), whole_words_);
+  }
+
+ private:
+  std::vector<Bpe::Merge> merges_;
+  BpeAlphabet alphabet_;
+  bool whole_words_, of_bytes_;
+  const PieceTable& vocabulary_;
+  std::unordered_set<Token> special_;
+};
+
+class ReadyModel : public PendingModel {
+ public:
+  explicit ReadyModel(std::unique_ptr<const Model> model) : model_(std::move(model)) {}
+  [[nodiscard]] std::unique_ptr<const Model> make() override { return std::move(model_); }
+
+ private:
+  std::unique_ptr<const Model> model_;
+};
+
+std::unique_ptr<PendingModel> read_bpe(const JsonValue& model, const PieceTable& vocabulary,
+                                       const std::unordered_set<Token>& special, bool& keep_bytes) {
   if (const auto dropout = model.find("dropout"); dropout && dropout->number() != 0) {
     dropout->fail("dropout makes ids random and is not supported", ErrorCode::kUnsupported,
                   "set it to null: it is meant for training");
@@ -129,26 +177,8 @@ std::unique_ptr<const Model> read_bpe(const JsonValue& model, const PieceTable& 
   }
 
   std::vector<Bpe::Merge> merges = read_merges(model.at("merges"), vocabulary, prefix, special);
-  PieceTable words;
-  words.resize(vocabulary.size());
-  words.reserve(vocabulary.size());
-  for (Token id = 0; id < static_cast<Token>(vocabulary.size()); ++id) {
-    if (!vocabulary.has(id)) continue;
-    std::string_view piece = vocabulary[id];
-    std::optional<std::string> bytes;
-    if (keep_bytes) {
-      // A piece with a character outside of the byte-level alphabet is one that no word is spelled like.
-      bytes = from_byte_level(piece);
-      if (!bytes) continue;
-      piece = *bytes;
-    }
-    const std::size_t one = keep_bytes || piece.empty() ? 1 : decode_at(piece, 0).length;
-    if (piece.empty() || (special.contains(id) && piece.size() > one)) continue;
-    words.set(id, piece);
-    words.index(id);
-  }
-  return std::make_unique<Bpe>(merges, *std::move(alphabet), std::move(words),
-                               model.boolean_or("ignore_merges", false));
+  return std::make_unique<PendingBpe>(std::move(merges), *std::move(alphabet), model.boolean_or("ignore_merges", false),
+                                      keep_bytes, vocabulary, special);
 }
 
 std::unique_ptr<const Model> read_unigram(const JsonValue& model, const PieceTable& vocabulary,
@@ -265,13 +295,13 @@ PieceTable read_vocabulary(const JsonValue& model, ModelKind kind, const Tokeniz
   return pieces;
 }
 
-std::unique_ptr<const Model> read_model(const JsonValue& model, ModelKind kind, const PieceTable& vocabulary,
-                                        const std::unordered_set<Token>& special, bool& keep_bytes) {
+std::unique_ptr<PendingModel> read_model(const JsonValue& model, ModelKind kind, const PieceTable& vocabulary,
+                                         const std::unordered_set<Token>& special, bool& keep_bytes) {
   if (kind == ModelKind::kBpe) return read_bpe(model, vocabulary, special, keep_bytes);
   keep_bytes = false;
-  if (kind == ModelKind::kUnigram) return read_unigram(model, vocabulary, special);
-  if (kind == ModelKind::kWordPiece) return read_word_piece(model, vocabulary, special);
-  return read_word_level(model, vocabulary, special);
+  return std::make_unique<ReadyModel>(kind == ModelKind::kUnigram     ? read_unigram(model, vocabulary, special)
+                                      : kind == ModelKind::kWordPiece ? read_word_piece(model, vocabulary, special)
+                                                                      : read_word_level(model, vocabulary, special));
 }
 
 }  // namespace weft::tokenizer

@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <cstring>
 #include <fstream>
+#include <functional>
 #include <string>
 #include <system_error>
 
@@ -91,10 +92,9 @@ void check_no_options(const TokenizerOptions& options, std::string_view name) {
               std::string(name), "give them for tiktoken's rank files only");
 }
 
-}  // namespace
-
-std::unique_ptr<const Tokenizer> parse_tokenizer(std::string_view bytes, std::string_view name,
-                                                 const TokenizerOptions& options, const TokenizerLimits& limits) {
+// @param release  Called once `bytes` are not needed any more, if that is before the end.
+std::unique_ptr<const Tokenizer> parse(std::string_view bytes, std::string_view name, const TokenizerOptions& options,
+                                       const TokenizerLimits& limits, const std::function<void()>& release) {
   if (tokenizer::is_gguf(bytes)) {
     check_no_options(options, name);
     try {
@@ -122,9 +122,16 @@ std::unique_ptr<const Tokenizer> parse_tokenizer(std::string_view bytes, std::st
                 "tiktoken ranks, Mistral tekken.json, llama2.c tokenizer.bin, GGUF, weft's compiled form",
                 std::string(name), "name the model's tokenizer.json");
   }
-  const tokenizer::JsonDocument document(bytes, std::string(name), limits);
-  if (tokenizer::is_tekken(document.root())) return tokenizer::parse_tekken(document.root(), name, limits);
-  return tokenizer::parse_hf_tokenizer(document.root(), limits);
+  auto document = std::make_unique<const tokenizer::JsonDocument>(bytes, std::string(name), limits);
+  if (tokenizer::is_tekken(document->root())) return tokenizer::parse_tekken(document->root(), name, limits);
+  return tokenizer::parse_hf_tokenizer(std::move(document), release, limits);
+}
+
+}  // namespace
+
+std::unique_ptr<const Tokenizer> parse_tokenizer(std::string_view bytes, std::string_view name,
+                                                 const TokenizerOptions& options, const TokenizerLimits& limits) {
+  return parse(bytes, name, options, limits, [] {});
 }
 
 std::unique_ptr<const Tokenizer> parse_tokenizer(std::string_view bytes, std::string_view name,
@@ -153,7 +160,8 @@ std::unique_ptr<const Tokenizer> load_tokenizer(const std::filesystem::path& pat
       return parse_tokenizer(std::move(file), bytes, path.string(), limits);
     }
   }
-  return parse_tokenizer(read_file(path, limits.file_bytes, &limits), path.string(), options, limits);
+  std::string bytes = read_file(path, limits.file_bytes, &limits);
+  return parse(bytes, path.string(), options, limits, [&] { std::string().swap(bytes); });
 }
 
 void save_tokenizer(const Tokenizer& tokenizer, const std::filesystem::path& path) {
