@@ -163,16 +163,16 @@ ModelInfo read_info(const ModelFile& file, const fs::path& path) {
 
 std::shared_ptr<const Tokenizer> read_tokenizer(const ModelFile& file, const fs::path& path) {
   std::error_code ignored;
-  for (const char* name : {kTokenizer, kCompiledTokenizer}) {
-    const fs::path beside = folder_of(path) / name;
+  if (!fs::exists(folder_of(path) / kTokenizer, ignored)) {
+    const fs::path beside = folder_of(path) / kCompiledTokenizer;
     if (fs::exists(beside, ignored)) return load_tokenizer(beside);
-  }
-  if (const auto compiled = file.mapped_asset(kCompiledTokenizer)) {
-    try {
-      return parse_tokenizer(compiled->owner, compiled->bytes, path.string() + ": " + kCompiledTokenizer);
-    } catch (const Error& error) {
-      // Another version's form; the file that it was made of tells the same.
-      if (error.code() != ErrorCode::kUnsupported || !file.mapped_asset(kTokenizer)) throw;
+    if (const auto compiled = file.mapped_asset(kCompiledTokenizer)) {
+      try {
+        return parse_tokenizer(compiled->owner, compiled->bytes, path.string() + ": " + kCompiledTokenizer);
+      } catch (const Error& error) {
+        // Another version's form; the file that it was made of says the same.
+        if (error.code() != ErrorCode::kUnsupported || !file.mapped_asset(kTokenizer)) throw;
+      }
     }
   }
   const auto asset = find_asset(file, path, kTokenizer);

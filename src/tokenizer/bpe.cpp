@@ -61,7 +61,7 @@ class Bpe::Cache {
     const std::size_t small = std::clamp<std::size_t>(std::bit_ceil(text_bytes / 8), 64, kSmalls);
     small_.resize(small);
     large_.resize(small / 4);
-    apart_.assign(small / 2, ~std::uint64_t{0});
+    borders_.assign(small * 2, ~std::uint64_t{0});
   }
   [[nodiscard]] bool is_full_size() const { return small_.size() == kSmalls; }
 
@@ -72,14 +72,16 @@ class Bpe::Cache {
     for (; p < last; p += 8) hash = mix(hash, load(p));
     return large_[mix(hash, load(last)) & (large_.size() - 1)];
   }
-  /// Where two neighbours are kept, the left one in the upper half, once it is known that no merge crosses their border.
-  std::uint64_t& apart(std::uint64_t pair) { return apart_[(pair * 0x9E3779B97F4A7C15 >> 40) & (apart_.size() - 1)]; }
+  /// Where two neighbours are kept, the left one in the upper half, once it is known whether a merge crosses their border;
+  /// with kCrossed, one does.
+  std::uint64_t& border(std::uint64_t pair) { return borders_[(pair * 0x9E3779B97F4A7C15 >> 40) & (borders_.size() - 1)]; }
+  static constexpr std::uint64_t kCrossed = std::uint64_t{1} << 63;
 
  private:
   static constexpr std::size_t kSmalls = 1 << 14;
   std::vector<Small> small_;
   std::vector<Large> large_;
-  std::vector<std::uint64_t> apart_;
+  std::vector<std::uint64_t> borders_;
 };
 
 Bpe::PairTable::PairTable(const std::vector<Merge>& merges, std::size_t ids)
@@ -90,10 +92,13 @@ Bpe::PairTable::PairTable(const std::vector<Merge>& merges, std::size_t ids)
                 "model", "use a smaller vocabulary");
   }
   slots_.resize(std::bit_ceil(merges.size() + merges.size() / 2 + 2), kFree);
+  known_.resize(std::bit_ceil(merges.size() / 16 + 1));
   (void)prepare();
   for (std::size_t rank = 0; rank < merges.size(); ++rank) {
     const std::uint64_t pair = key(merges[rank].left, merges[rank].right);
-    std::size_t at = place(pair);
+    const std::uint64_t bit = mixed(pair) >> known_shift_;
+    known_.at(static_cast<std::size_t>(bit >> 6)) |= std::uint64_t{1} << (bit & 63);
+    auto at = static_cast<std::size_t>(mixed(pair) >> shift_);
     while (slots_[at] != kFree && slots_[at] >> rank_bits_ != pair) at = (at + 1) & mask_;
     slots_.at(at) = pair << rank_bits_ | rank;
   }
@@ -101,10 +106,11 @@ Bpe::PairTable::PairTable(const std::vector<Merge>& merges, std::size_t ids)
 
 bool Bpe::PairTable::prepare() {
   const bool right = slots_.size() >= 2 && std::has_single_bit(slots_.size()) && id_bits_ > 0 && id_bits_ <= 31 &&
-                     rank_bits_ >= 0 && 2 * id_bits_ + rank_bits_ <= 64;
+                     rank_bits_ >= 0 && 2 * id_bits_ + rank_bits_ <= 64 && std::has_single_bit(known_.size());
   if (!right) return false;
   mask_ = slots_.size() - 1;
   shift_ = 64 - std::countr_zero(slots_.size());
+  known_shift_ = 58 - std::countr_zero(known_.size());
   return std::find(slots_.begin(), slots_.end(), kFree) != slots_.end();
 }
 
@@ -265,12 +271,12 @@ Token* Bpe::encode_by_match(std::string_view word, Cache& cache, Token* out) con
     const auto token = static_cast<Token>(next.value);
     const auto fits = [&] {
       const std::uint64_t pair = static_cast<std::uint64_t>(out[-1]) << 32 | static_cast<std::uint32_t>(token);
-      std::uint64_t& known = cache.apart(pair);
-      if (known == pair) return true;
+      std::uint64_t& known = cache.border(pair);
+      if ((known & ~Cache::kCrossed) == pair) return known == pair;
       const std::size_t left = length_of(out[-1]);
-      if (left > pos || !stay_apart(out[-1], token, word.substr(pos - left, next.end - pos + left))) return false;
-      known = pair;
-      return true;
+      const bool apart = left <= pos && stay_apart(out[-1], token, word.substr(pos - left, next.end - pos + left));
+      known = apart ? pair : pair | Cache::kCrossed;
+      return apart;
     };
     if ((dead.empty() || !dead[next.end]) && (out == first || fits())) {
       *out++ = token;

@@ -87,13 +87,14 @@ class Bpe : public Model {
     PairTable(const std::vector<Merge>& merges, std::size_t ids);
     template <typename Archive, typename Self>
     static void fields(Archive& archive, Self& self) {
-      archive(self.id_bits_, self.rank_bits_, self.slots_);
+      archive(self.id_bits_, self.rank_bits_, self.slots_, self.known_);
       if constexpr (Archive::kReads) archive.demand(self.prepare(), "has a table of merges that is full");
     }
     /// The rank of the merge of two neighbours, or kNoRank.
     [[nodiscard]] std::uint32_t find(Token left, Token right) const {
-      const std::uint64_t pair = key(left, right);
-      for (std::size_t at = place(pair);; at = (at + 1) & mask_) {
+      const std::uint64_t pair = key(left, right), hash = mixed(pair);
+      if (!may_have(hash)) return kNoRank;
+      for (std::size_t at = static_cast<std::size_t>(hash >> shift_);; at = (at + 1) & mask_) {
         const std::uint64_t slot = slots_[at];
         if (slot >> rank_bits_ == pair) return static_cast<std::uint32_t>(slot & ((std::uint64_t{1} << rank_bits_) - 1));
         if (slot == kFree) return kNoRank;
@@ -106,8 +107,10 @@ class Bpe : public Model {
       return static_cast<std::uint64_t>(static_cast<std::uint32_t>(left)) << id_bits_ |
              static_cast<std::uint32_t>(right);
     }
-    [[nodiscard]] std::size_t place(std::uint64_t pair) const {
-      return static_cast<std::size_t>(pair * 0x9E3779B97F4A7C15 >> shift_);
+    static std::uint64_t mixed(std::uint64_t pair) { return pair * 0x9E3779B97F4A7C15; }
+    [[nodiscard]] bool may_have(std::uint64_t hash) const {
+      const std::uint64_t bit = hash >> known_shift_;
+      return (known_[static_cast<std::size_t>(bit >> 6)] >> (bit & 63) & 1) != 0;
     }
     // Sets what follows from the number of slots; false if there can't be so many, or none is free.
     bool prepare();
@@ -115,6 +118,10 @@ class Bpe : public Model {
     int id_bits_ = 0, rank_bits_ = 0, shift_ = 0;
     std::size_t mask_ = 0;
     Array<std::uint64_t> slots_;
+    // A bit for each of four to eight times as many hashes as there are merges: most pairs are none, and this 1/16 of memory
+    // stays in the caches that the slots do not fit into.
+    Array<std::uint64_t> known_;
+    int known_shift_ = 0;
   };
 
   // How a sound token comes to be: `made` is one more than the rank of its last merge, higher than its halves'; 0 for a byte,

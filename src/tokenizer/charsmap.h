@@ -56,6 +56,11 @@ class Charsmap {
   /// Precompiled, which asks for whole grapheme clusters of at most 5 bytes, then for characters.
   [[nodiscard]] std::optional<std::string_view> shortest(std::string_view chunk) const;
 
+  /// Whether a rule may start with this byte; ASCII with something else behind it aside.
+  [[nodiscard]] bool may_start_with(char first) const {
+    const auto byte = static_cast<unsigned char>(first);
+    return !empty() && (byte >= plain_.size() || plain_[byte] == 0);
+  }
   /// Behind the bytes from `pos` on that are ASCII and that no rule touches: where a quick copy may go to.
   [[nodiscard]] std::size_t skip_plain(std::string_view text, std::size_t pos) const;
 

@@ -59,7 +59,7 @@ SentencePieceNormalizer::SentencePieceNormalizer(SentencePieceRules rules, bool 
     : rules_(std::move(rules)), suffix_(treat_whitespace_as_suffix), user_defined_(trie_of(user_defined)) {
   for (int byte = 0; byte < 256; ++byte) {
     const auto c = static_cast<char>(byte);
-    may_change_[byte] = c == ' ' || (byte >= 0x80 && !rules_.map.empty()) || user_defined_.may_start_with(c);
+    may_change_[byte] = c == ' ' || rules_.map.may_start_with(c) || user_defined_.may_start_with(c);
   }
 }
 
@@ -75,9 +75,11 @@ SentencePieceNormalizer::Prefix SentencePieceNormalizer::prefix(std::string_view
 }
 
 std::size_t SentencePieceNormalizer::skip_unchanged(std::string_view text, std::size_t pos) const {
-  const std::size_t plain = rules_.map.empty() ? text.size() : rules_.map.skip_plain(text, pos);
-  while (pos < plain && !may_change_[static_cast<unsigned char>(text[pos])]) ++pos;
-  return pos;
+  const std::size_t begin = pos;
+  while (pos < text.size() && may_change_[static_cast<unsigned char>(text[pos])] == 0) ++pos;
+  // A rule may be about the last one together with what isn't ASCII behind it.
+  const bool joins = pos < text.size() && pos > begin && static_cast<unsigned char>(text[pos]) >= 0x80 && !rules_.map.empty();
+  return joins ? pos - 1 : pos;
 }
 
 std::string SentencePieceNormalizer::apply(std::string_view text, std::vector<std::size_t>* origins) const {

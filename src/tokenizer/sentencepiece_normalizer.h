@@ -42,7 +42,7 @@ class SentencePieceNormalizer {
   SentencePieceRules rules_;
   bool suffix_ = false;
   PieceTrie user_defined_;
-  std::array<std::uint8_t, 256> may_change_{};  // bytes where a blank, a rule or a user-defined piece may start
+  std::array<std::uint8_t, 256> may_change_{};  // bytes where a blank, a rule or a user-defined piece may start; 0 or 1
 };
 
 /// The same as a step of a normalizer. Offsets are SentencePiece's: what it drops belongs to what stands before.
