@@ -163,6 +163,24 @@ class ExecuTorchFile final : public ModelFile {
     return text;
   }
 
+  [[nodiscard]] std::optional<KeptBytes> mapped_asset(std::string_view name) const override {
+    const auto data = opened_->program->get_named_data_map();
+    if (!data.ok()) return std::nullopt;
+    auto buffer = (*data)->get_data(kAssetPrefix + std::string(name));
+    if (!buffer.ok()) {
+      if (buffer.error() == et::Error::NotFound) return std::nullopt;
+      fail(buffer.error(), where_ + ": " + std::string(name));
+    }
+    // The loader has mapped it.
+    struct Mapped {
+      std::shared_ptr<const OpenedProgram> opened;
+      executorch::runtime::FreeableBuffer buffer;
+    };
+    auto owner = std::make_shared<const Mapped>(Mapped{opened_, std::move(*buffer)});
+    const std::string_view bytes(static_cast<const char*>(owner->buffer.data()), owner->buffer.size());
+    return KeptBytes{std::move(owner), bytes};
+  }
+
   [[nodiscard]] std::vector<std::string> methods() const override {
     std::vector<std::string> names;
     for (std::size_t i = 0; i < opened_->program->num_methods(); ++i) {

@@ -21,6 +21,11 @@ struct AddedToken {
   bool rstrip = false;       ///< Takes the blanks behind it.
   bool normalized = false;   ///< Found in the normalised text, by its own normalised form.
   bool special = false;      ///< A control token.
+
+  template <typename Archive, typename Self>
+  static void fields(Archive& archive, Self& self) {
+    archive(self.id, self.content, self.single_word, self.lstrip, self.rstrip, self.normalized, self.special);
+  }
 };
 
 /// A control token of which a file says no more than its content.

@@ -23,6 +23,7 @@ enum class KnownPattern {
   kLlamaCppQwen2,   ///< The same of kQwen2.
   kTekken,          ///< Mistral's form of kO200k: each digit by itself, no contractions.
 };
+constexpr KnownPattern last_of(KnownPattern) { return KnownPattern::kTekken; }
 
 std::optional<KnownPattern> find_known_pattern(std::string_view regex);
 

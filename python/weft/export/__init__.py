@@ -106,6 +106,7 @@ def export(
     import torch
 
     from weft.export import check as checking
+    from weft.export.compiled_tokenizer import compiled_tokenizer
     from weft.export.failures import explained_failures
     from weft.export.outfile import atomic_output
     from weft.export.progress import Progress
@@ -155,7 +156,11 @@ def export(
         with progress.stage("tracing the model"):
             program, contract = trace(loaded.model, positions, shape)
         metadata = described | contract
-        assets = {**loaded.assets, "weft.json": json.dumps(metadata, indent=1).encode()}
+        assets = {
+            **loaded.assets,
+            **compiled_tokenizer(loaded.assets, progress),
+            "weft.json": json.dumps(metadata, indent=1).encode(),
+        }
         with progress.stage(f"lowering to {backend}", seconds=_expected_seconds(loaded.parameters, backend)):
             lower_program(program, backend, assets, unfinished, passes=passes)
         if reference is not None:
