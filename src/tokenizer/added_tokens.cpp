@@ -11,19 +11,21 @@ namespace {
 
 bool is_added_word(char32_t c) { return (flags(c) & kAddedWord) != 0; }
 
-std::size_t skip_blanks(std::string_view text, std::size_t pos) {
+bool is_blank(char32_t c, bool ascii_only) { return is_space(c) && (c < 0x80 || !ascii_only); }
+
+std::size_t skip_blanks(std::string_view text, std::size_t pos, bool ascii_only) {
   while (pos < text.size()) {
     const CodePoint c = decode_at(text, pos);
-    if (!is_space(c.value)) break;
+    if (!is_blank(c.value, ascii_only)) break;
     pos += c.length;
   }
   return pos;
 }
 
-std::size_t skip_blanks_back(std::string_view text, std::size_t pos, std::size_t limit) {
+std::size_t skip_blanks_back(std::string_view text, std::size_t pos, std::size_t limit, bool ascii_only) {
   while (pos > limit) {
     const CodePoint c = decode_before(text, pos);
-    if (!is_space(c.value)) break;
+    if (!is_blank(c.value, ascii_only)) break;
     pos -= c.length;
   }
   return pos;
@@ -154,9 +156,9 @@ void AddedTokens::find(const Trie& trie, std::string_view text, TrustOf&& trust_
     Range match{pos, end};
     pos = end;
     if (turned_down || (token->single_word && !stands_alone(text, match))) continue;
-    if (token->lstrip) match.begin = std::max(skip_blanks_back(text, match.begin, done), done);
+    if (token->lstrip) match.begin = std::max(skip_blanks_back(text, match.begin, done, token->ascii_blanks), done);
     if (token->rstrip) {
-      if (match.end < blanks.begin || match.end > blanks.end) blanks = {match.end, skip_blanks(text, match.end)};
+      if (match.end < blanks.begin || match.end > blanks.end) blanks = {match.end, skip_blanks(text, match.end, token->ascii_blanks)};
       match.end = blanks.end;
     }
     if (match.begin > match.end) continue;  // blanks that the last token has taken; Hugging Face stops here
