@@ -27,13 +27,19 @@ NEW_IN_UNICODE_16 = re.compile(
 )
 
 
+def comparable(text):
+    # llama.cpp's UGM takes the start of a user-defined token ("<e" of "<extra_id_0>") for all of it, and then maps no
+    # character that begins inside: a mistake that isn't followed.
+    return not NEW_IN_UNICODE_16.search(text) and "<e\u0301" not in text
+
+
 def checksum(ids):
     return f"{zlib.crc32(json.dumps(ids).encode()):08x}"
 
 
 def golden_texts():
     texts = torture()[::5] + random_texts(11, 120, SPECIALS)
-    return [text for text in texts if not NEW_IN_UNICODE_16.search(text)]
+    return [text for text in texts if comparable(text)]
 
 
 def every_character():
@@ -76,7 +82,7 @@ def test_llama_cpp_itself(ask, tmp_path, name):
     from llama_cpp_reference import LlamaCpp
 
     count = int(os.environ.get("WEFT_TOKENIZER_TEXTS", "300"))
-    texts = [text for text in torture() + random_texts(3, count, SPECIALS) if not NEW_IN_UNICODE_16.search(text)]
+    texts = [text for text in torture() + random_texts(3, count, SPECIALS) if comparable(text)]
     if name in RESULTS:
         texts += every_character()
     ours = encodings(ask, tmp_path, name, texts)
@@ -91,4 +97,5 @@ def test_llama_cpp_itself(ask, tmp_path, name):
             pieces = reference.decode(ids).decode()
         except UnicodeDecodeError:
             continue
-        assert answer == pieces, f"for {text!a}"
+        strips = FILES[name].get("tokenizer.ggml.add_space_prefix", name == "spm")
+        assert answer == (pieces.removeprefix(" ") if strips else pieces), f"for {text!a}"
