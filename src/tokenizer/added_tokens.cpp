@@ -81,9 +81,9 @@ void AddedTokens::Trie::finish() {
 
 std::size_t AddedTokens::Trie::next_start(std::string_view text, std::size_t pos) const {
   if (firsts_.size() == 1) return std::min(text.find(firsts_[0], pos), text.size());
-  const auto first = [&](std::size_t i) { return first_[static_cast<unsigned char>(text[i])]; };
-  while (pos + 4 <= text.size() && !(first(pos) | first(pos + 1) | first(pos + 2) | first(pos + 3))) pos += 4;
-  while (pos < text.size() && !first(pos)) ++pos;
+  const auto first = [&](std::size_t i) -> int { return first_[static_cast<unsigned char>(text[i])]; };
+  while (pos + 4 <= text.size() && (first(pos) | first(pos + 1) | first(pos + 2) | first(pos + 3)) == 0) pos += 4;
+  while (pos < text.size() && first(pos) == 0) ++pos;
   return pos;
 }
 
@@ -161,7 +161,8 @@ void AddedTokens::find(const Trie& trie, std::string_view text, TrustOf&& trust_
       if (match.end < blanks.begin || match.end > blanks.end) blanks = {match.end, skip_blanks(text, match.end, token->ascii_blanks)};
       match.end = blanks.end;
     }
-    if (match.begin > match.end) continue;  // blanks that the last token has taken; Hugging Face stops here
+    // Blanks that the last token has taken: nothing is left. Where less than nothing is, Hugging Face stops.
+    if (match.begin >= match.end) continue;
     if (done < match.begin) out.push_back({{done, match.begin}, nullptr});
     out.push_back({match, token});
     done = match.end;
