@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <atomic>
 #include <cstring>
+#include <string>
 #include <vector>
 
 #include "kernels/variants.h"
+#include "weft/kernels/call_timer.h"
 
 namespace weft::kernels {
 namespace {
@@ -86,6 +88,16 @@ struct Unit {
 
 }  // namespace
 
+namespace {
+
+// What tells calls apart in a profile: not the context, which grows with every token.
+std::string describe(const AttentionArguments& a) {
+  return std::to_string(a.query.tokens) + " tokens, " + std::to_string(a.query.heads) + "/" + std::to_string(a.key.heads) + " heads of " +
+         std::to_string(a.query.size) + (a.rotary_cos != nullptr ? ", rotary" : "");
+}
+
+}  // namespace
+
 ForwardScope::ForwardScope(std::span<const Sequence> sequences, const ParallelFor& parallel_for, bool float_activations)
     : sequences_(sequences), parallel_for_(&parallel_for), float_activations_(float_activations), outer_(innermost) {
   static std::atomic<std::int64_t> next{1};
@@ -113,6 +125,7 @@ const ForwardScope* ForwardScope::find(std::int64_t handle) noexcept {
 const char* attention(const AttentionArguments& a) {
   const ForwardScope* scope = ForwardScope::find(a.context);
   if (const char* problem = check(a, scope)) return problem;
+  const CallTimer timer("attention", 0, [&] { return describe(a); });
 
   const std::size_t group = a.query.heads / a.key.heads;
   thread_local std::vector<Unit> units;  // keeps its memory between the calls of a token loop

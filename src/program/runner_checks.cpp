@@ -72,6 +72,7 @@ std::unique_ptr<Runner> make_runner(ProgramLoader load, ProgramInfo info, const 
     throw Error(ErrorCode::kUnsupported, "the program keeps its caches in the graph, of a type that can't be chosen", "runner '" + name + "'",
                 "leave the type of cache to the file");
   }
+  if (options.on_operation) load = observed(std::move(load), options.on_operation);
   return info.contract == Contract::kRagged
              ? make_ragged_runner(load, std::move(info), options, std::move(name))
              : make_in_graph_runner(std::move(load), std::move(info), options, std::move(name));

@@ -2,7 +2,7 @@
 
 import pytest
 
-COMMANDS = ["chat", "generate", "export", "inspect", "tokenize", "bench", "eval", "logits"]
+COMMANDS = ["chat", "generate", "export", "inspect", "tokenize", "bench", "profile", "eval", "logits"]
 
 
 @pytest.mark.parametrize("command", ["", *COMMANDS])

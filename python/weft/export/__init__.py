@@ -82,9 +82,9 @@ def export(
     out: ends in .pte (ExecuTorch) or .pt2 (AOTInductor), unless `backend` ("executorch" or "aoti") says which.
     max_context: the most tokens of one sequence; None: what the model was made for, but at most 8192.
     dtype: of weights and activations, one of DTYPES.
-    quantize: "none", "keep", "int8", "int4", or a configuration of torchao's for its `quantize_`. A group's size and symmetry may
+    quantize: "none", "keep", "bf16", "int8", "int4", or a configuration of torchao's for its `quantize_`. A group's size and symmetry may
         follow: "int4-g64", "int8-asym". "keep" stores what the source holds quantised (a GGUF's groups of 32, torchao's
-        tensors) as it is. None: "keep" where there is something to keep, else "none". docs/quantization.md has the whole of it.
+        tensors) as it is; "bf16" what most checkpoints hold, exactly, in half the memory of f32. None: "keep" where there is something to keep, else "none". docs/quantization.md has the whole of it.
     quantize_layers: other choices for modules whose name a pattern matches: {"lm_head": "int8", "model.layers.0.*": "none"}.
     calibration: a text file on which weights are rounded by GPTQ, instead of to nearest.
     perplexity: a text file to measure on, before and after; it takes two more runs over its first 16384 tokens.
@@ -106,6 +106,7 @@ def export(
     import torch
 
     from weft.export import check as checking
+    from weft.export.compiled_tokenizer import compiled_tokenizer
     from weft.export.failures import explained_failures
     from weft.export.outfile import atomic_output
     from weft.export.progress import Progress
@@ -145,7 +146,8 @@ def export(
     exchange_modules(loaded.model, weights, activations)
 
     described = _metadata(loaded, shape, name=name, dtype=dtype, quantize=_describe(plan, loaded, calibration is not None))
-    if weights:
+    rounded = any(weight.bits < 16 for weight in weights.values())
+    if rounded:
         # Rounding keys and values to 11 bits is little beside rounding the weights.
         described |= {"activations": activations, "cache_type": "float16"}
     state = {tensor.data_ptr(): tensor.nbytes for tensor in loaded.model.state_dict().values()}
@@ -154,12 +156,16 @@ def export(
         with progress.stage("tracing the model"):
             program, contract = trace(loaded.model, positions, shape)
         metadata = described | contract
-        assets = {**loaded.assets, "weft.json": json.dumps(metadata, indent=1).encode()}
+        assets = {
+            **loaded.assets,
+            **compiled_tokenizer(loaded.assets, progress),
+            "weft.json": json.dumps(metadata, indent=1).encode(),
+        }
         with progress.stage(f"lowering to {backend}", seconds=_expected_seconds(loaded.parameters, backend)):
             lower_program(program, backend, assets, unfinished, passes=passes)
         if reference is not None:
             with progress.stage("holding the file against the eager model"):
-                largest = checking.compare(unfinished, reference, dtype=dtype, rounded=bool(weights))
+                largest = checking.compare(unfinished, reference, dtype=dtype, rounded=rounded)
         after = text.of_file(unfinished, progress) if text else None
     return ExportResult(out, metadata, largest, (before, after) if text else None)
 

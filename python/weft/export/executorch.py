@@ -89,7 +89,8 @@ def lower(program: ExportedProgram, assets: dict[str, bytes], out: Path) -> None
             compile_config=EdgeCompileConfig(_check_ir_validity=False),
         )
     for name, data in assets.items():
-        edge._named_data_store.add_named_data(_ASSET_PREFIX + name, data)
+        # Tables of tokenizer.weft are used where they are mapped.
+        edge._named_data_store.add_named_data(_ASSET_PREFIX + name, data, alignment=64)
     # The caller lends its own memory for inputs: nothing is copied into planned buffers.
     lowered = edge.to_executorch(
         ExecutorchBackendConfig(memory_planning_pass=MemoryPlanningPass(alloc_graph_input=False), extract_delegate_segments=True)
