@@ -78,12 +78,21 @@ struct TokenizeCommand {
   std::optional<std::string> text;  ///< Without it: standard input.
   bool count = false, jsonl = false, decode = false;
   Specials specials = Specials::kAsText;
+  std::filesystem::path compiled_file;  ///< Where the compiled form goes, instead of all else; empty: nowhere.
   std::string encoding;  ///< Of a file of ranks, where its name doesn't tell.
 };
 
 struct BenchCommand {
   ModelChoice model;
   std::size_t prompt_tokens = 512, decode_tokens = 64, repeat = 5;
+  std::size_t sequences = 1;  ///< Conversations at once.
+  bool json = false;
+};
+
+struct ProfileCommand {
+  ModelChoice model;
+  std::size_t prompt_tokens = 512, decode_tokens = 32;
+  std::optional<std::filesystem::path> trace_file;
   bool json = false;
 };
 
@@ -101,7 +110,7 @@ struct EvalCommand {
 };
 
 using Command = std::variant<ChatCommand, GenerateCommand, ExportCommand, InspectCommand, TokenizeCommand,
-                             BenchCommand, LogitsCommand, EvalCommand>;
+                             BenchCommand, ProfileCommand, LogitsCommand, EvalCommand>;
 
 /// Each gives an ExitCode, or throws UsageError, Error or OutputClosed.
 int run(const ChatCommand& command);
@@ -110,6 +119,7 @@ int run(const ExportCommand& command);
 int run(const InspectCommand& command);
 int run(const TokenizeCommand& command);
 int run(const BenchCommand& command);
+int run(const ProfileCommand& command);
 int run(const LogitsCommand& command);
 int run(const EvalCommand& command);
 

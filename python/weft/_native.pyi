@@ -56,6 +56,11 @@ class Tokenizer:
     def parse(bytes: bytes, *, name: str = 'tokenizer') -> Tokenizer:
         """The same from bytes; `name` stands in errors."""
 
+    def save(self, path: str | os.PathLike) -> None:
+        """
+        Writes a file that load() maps within milliseconds, whatever file this one was loaded from.
+        """
+
     @overload
     def encode(self, text: str, *, specials: Specials = Specials.AS_TEXT) -> Annotated[NDArray[numpy.int32], dict(shape=(None,))]:
         """Encodes one text by one author to i32 [tokens]; adds no BOS or EOS."""
@@ -365,7 +370,7 @@ class Model:
     One loaded model file: its weights, tokenizer, chat template and defaults.
     """
 
-    def __init__(self, path: str | os.PathLike, *, threads: int = 0, max_context: int = 0) -> None: ...
+    def __init__(self, path: str | os.PathLike, *, threads: int = 0, max_context: int = 0, cache_type: str | None = None) -> None: ...
 
     @property
     def path(self) -> pathlib.Path: ...
