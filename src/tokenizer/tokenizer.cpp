@@ -4,8 +4,8 @@
 #include <cerrno>
 #include <cstring>
 #include <fstream>
-#include <limits>
 #include <functional>
+#include <limits>
 #include <string>
 #include <system_error>
 
