@@ -443,7 +443,7 @@ std::unique_ptr<const Tokenizer> Reader::read_rwkv() {
     if (!bytes.back().empty()) pieces.push_back({bytes.back(), static_cast<std::uint32_t>(id)});
   }
   stages_.model = make_rwkv_model(std::move(pieces), id_of(kUnknownId, std::nullopt).value_or(-1));
-  add_rwkv_decoding(stages_.decoder);
+  stages_.decoder.add(make_rwkv_decoding());
   return make_tokenizer(std::move(stages_));
 }
 

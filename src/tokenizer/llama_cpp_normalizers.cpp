@@ -54,6 +54,7 @@ class Words : public NormalizerStep {
  public:
   explicit Words(LlamaCppWordRules rules) : rules_(rules) {}
 
+  void save(CompiledWriter& writer) const override { writer(Kind::kLlamaCppWords, rules_); }
   [[nodiscard]] bool leaves(std::string_view text) const override { return text.empty(); }
   [[nodiscard]] bool may_drop_start() const override { return true; }
   void apply(NormalizedText& text) const override {
@@ -98,7 +99,9 @@ class UnigramStep : public NormalizerStep {
     for (const std::string_view piece : user_defined) entries.push_back({piece, 0});
     user_defined_ = PieceTrie(std::move(entries));
   }
+  explicit UnigramStep(CompiledReader& reader) { reader(rules_, user_defined_); }
 
+  void save(CompiledWriter& writer) const override { writer(Kind::kLlamaCppUnigram, rules_, user_defined_); }
   [[nodiscard]] bool leaves(std::string_view text) const override { return text.empty(); }
   [[nodiscard]] bool may_drop_start() const override { return true; }
   // llama-vocab.cpp, llm_tokenizer_ugm_session::normalize
@@ -148,5 +151,7 @@ std::unique_ptr<NormalizerStep> make_llama_cpp_unigram(LlamaCppUnigramRules rule
                                                        const std::vector<std::string_view>& user_defined) {
   return std::make_unique<UnigramStep>(std::move(rules), user_defined);
 }
+
+std::unique_ptr<NormalizerStep> read_llama_cpp_unigram(CompiledReader& reader) { return std::make_unique<UnigramStep>(reader); }
 
 }  // namespace weft::tokenizer

@@ -16,6 +16,17 @@ class Rwkv : public Model {
  public:
   Rwkv(std::vector<PieceTrie::Entry> pieces, Token unknown) : pieces_(std::move(pieces)), unknown_(unknown) {}
 
+  /// For a reader of compiled files.
+  Rwkv() = default;
+  template <typename Archive, typename Self>
+  static void fields(Archive& archive, Self& self) {
+    archive(self.pieces_, self.unknown_);
+  }
+  void save(CompiledWriter& writer) const override { writer(Kind::kRwkv, *this); }
+  [[nodiscard]] bool ids_below(std::size_t limit) const {
+    return pieces_.values_below(limit) && unknown_ < static_cast<std::int64_t>(limit);
+  }
+
   [[nodiscard]] std::unique_ptr<Model::Encoder> start(std::size_t) const override {
     return std::make_unique<Encoder>(*this);
   }
@@ -51,7 +62,7 @@ class Rwkv : public Model {
   }
 
   PieceTrie pieces_;
-  Token unknown_;
+  Token unknown_ = -1;
 };
 
 // Pieces become their bytes; what is no character becomes U+FFFD once it is sure.
@@ -85,6 +96,7 @@ class Step : public DecoderStep {
 class Factory : public Decoder::StepFactory {
  public:
   [[nodiscard]] std::unique_ptr<DecoderStep> make() const override { return std::make_unique<Step>(); }
+  void save(CompiledWriter& writer) const override { writer(Decoder::Kind::kRwkv); }
 };
 
 }  // namespace
@@ -111,6 +123,8 @@ std::unique_ptr<const Model> make_rwkv_model(std::vector<PieceTrie::Entry> piece
   return std::make_unique<Rwkv>(std::move(pieces), unknown);
 }
 
-void add_rwkv_decoding(Decoder& decoder) { decoder.add(std::make_unique<Factory>()); }
+std::unique_ptr<const Model> read_rwkv_model(CompiledReader& reader, std::size_t pieces) { return read_model_of<Rwkv>(reader, pieces); }
+
+std::unique_ptr<const Decoder::StepFactory> make_rwkv_decoding() { return std::make_unique<Factory>(); }
 
 }  // namespace weft::tokenizer

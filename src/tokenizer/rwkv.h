@@ -19,6 +19,10 @@ namespace weft::tokenizer {
 /// @param pieces   By their bytes.
 /// @param unknown  For a byte that no piece fits; -1: such a byte is an Error.
 [[nodiscard]] std::unique_ptr<const Model> make_rwkv_model(std::vector<PieceTrie::Entry> pieces, Token unknown);
-void add_rwkv_decoding(Decoder& decoder);
+/// Reads what that model saved of itself, behind its kind.
+/// @throws Error{kCorrupt}
+[[nodiscard]] std::unique_ptr<const Model> read_rwkv_model(CompiledReader& reader, std::size_t pieces);
+/// A step for Decoder::add().
+[[nodiscard]] std::unique_ptr<const Decoder::StepFactory> make_rwkv_decoding();
 
 }  // namespace weft::tokenizer
