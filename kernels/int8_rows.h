@@ -16,6 +16,8 @@ namespace {
 
 constexpr std::size_t kParts = kTileRows / kPartFeatures;
 constexpr std::size_t kPartBytes = 4 * kPartFeatures;
+// Tiles that one row is multiplied with at once; a piece of work (quantized_linear.cpp) has as many.
+constexpr std::size_t kStreams = 4;
 
 // One group's dot products of R rows with the tile's features [part * kPartFeatures, ...), as floats.
 template <int R, int Bits>
@@ -116,6 +118,37 @@ inline void int8_tile(const Int8Rows& rows, std::size_t row, std::size_t tile) {
   }
 }
 
+// One row against T tiles: as many streams of weights at once, which hide more of the memory's latency than one.
+template <std::size_t T, int Bits, bool HasMinimum>
+inline void int8_row(const Int8Rows& rows, std::size_t row, std::size_t tile) {
+  const std::size_t groups = rows.weight.columns / kGroup, tile_bytes = rows.weight.tile_bytes(), group_bytes = rows.weight.group_bytes();
+  const std::uint8_t* group = rows.weight.data + tile * tile_bytes;
+  FloatPart total[T][kParts];
+  for (std::size_t t = 0; t < T; ++t) {
+    for (std::size_t p = 0; p < kParts; ++p) total[t][p] = same(0.0f);
+  }
+  for (std::size_t g = 0; g < groups; ++g, group += group_bytes) {
+    const float x_scale = rows.scales[g * rows.m + row], x_sum = rows.sums[g * rows.m + row];
+    for (std::size_t t = 0; t < T; ++t) {
+      const std::uint8_t* here = group + t * tile_bytes;
+      prefetch(here + T * tile_bytes, group_bytes);
+      FloatPart dots[1][kParts];
+      group_dots<1, Bits>(rows, row, g, here + kTileRows * (HasMinimum ? 4 : 2), dots);
+      for (std::size_t p = 0; p < kParts; ++p) {
+        FloatPart minimum{};
+        if constexpr (HasMinimum) minimum = load_halves(here + 2 * (kTileRows + p * kPartFeatures));
+        const FloatPart scale = load_halves(here + 2 * p * kPartFeatures);
+        total[t][p] = add_group<Bits, HasMinimum>(total[t][p], dots[0][p], scale, minimum, x_scale, x_sum);
+      }
+    }
+  }
+  for (std::size_t t = 0; t < T; ++t) {
+    float result[kTileRows];
+    for (std::size_t p = 0; p < kParts; ++p) store_part(result + p * kPartFeatures, total[t][p]);
+    write_tile(rows, row, tile + t, result);
+  }
+}
+
 }  // namespace
 }  // namespace weft::kernels::WEFT_VARIANT
 
@@ -133,7 +166,11 @@ void int8_tiles(const Int8Rows& rows, std::size_t begin, std::size_t end) {
   first_row = amx_tiles<Bits, HasMinimum>(rows, begin, end);
   if (first_row == rows.m) return;
 #endif
-  for (std::size_t tile = begin; tile < end; ++tile) {
+  std::size_t tile = begin;
+  if (rows.m == 1) {
+    for (; tile + kStreams <= end; tile += kStreams) int8_row<kStreams, Bits, HasMinimum>(rows, 0, tile);
+  }
+  for (; tile < end; ++tile) {
     std::size_t row = first_row;
     for (; row + kInt8Rows <= rows.m; row += kInt8Rows) int8_tile<kInt8Rows, Bits, HasMinimum>(rows, row, tile);
     if constexpr (kInt8Rows > 4) {

@@ -46,37 +46,51 @@ inline void write_rows(const QuantizedRows& rows, std::size_t row, std::size_t t
   }
 }
 
-// R rows of the input against a tile as the file has it.
-template <int R, int Bits, bool HasMinimum>
-inline void packed_tile(const QuantizedRows& rows, std::size_t row, std::size_t tile) {
+inline Vector load_scales(const std::uint8_t* p) { return load_numbers(reinterpret_cast<const Half*>(p)); }
+
+// R rows of the input against T tiles as the file has them.
+template <int R, std::size_t T, int Bits, bool HasMinimum>
+inline void packed_tiles(const QuantizedRows& rows, std::size_t row, std::size_t tile) {
   constexpr int kInWord = 32 / Bits;
   const std::size_t columns = rows.weight.columns, groups = columns / kGroup;
-  const std::uint8_t* group = rows.weight.data + tile * rows.weight.tile_bytes();
+  const std::size_t group_bytes = rows.weight.group_bytes(), tile_bytes = rows.weight.tile_bytes();
+  const std::uint8_t* const weight = rows.weight.data + tile * tile_bytes;
   const float* input = rows.input + row * columns;
-  Vector total[R] = {};
-  for (std::size_t g = 0; g < groups; ++g, group += rows.weight.group_bytes()) {
-    const std::uint8_t* words = group + kTileRows * (HasMinimum ? 4 : 2);
-    Vector part[R][kChains] = {};
+  Vector total[T][R] = {};
+  for (std::size_t g = 0; g < groups; ++g) {
+    const std::uint8_t* group = weight + g * group_bytes;
+    Vector part[T][R][kChains] = {};
+    if constexpr (T > 1) {
+      for (std::size_t t = 0; t < T; ++t) prefetch(group + (T + t) * tile_bytes, group_bytes);
+    }
     for (int v = 0; v < Bits; ++v) {
-      const Integers word = load_integers(words + static_cast<std::size_t>(v) * sizeof(Integers));
+      Integers word[T];
+      for (std::size_t t = 0; t < T; ++t) {
+        word[t] = load_integers(group + t * tile_bytes + kTileRows * (HasMinimum ? 4 : 2) + static_cast<std::size_t>(v) * sizeof(Integers));
+      }
       for (int s = 0; s < kInWord; ++s) {
-        const Vector q = unpack<Bits, HasMinimum>(word, s);
         const std::size_t column = g * kGroup + static_cast<std::size_t>(v * kInWord + s);
-        for (int r = 0; r < R; ++r) part[r][s % kChains] += q * input[static_cast<std::size_t>(r) * columns + column];
+        for (std::size_t t = 0; t < T; ++t) {
+          const Vector q = unpack<Bits, HasMinimum>(word[t], s);
+          for (int r = 0; r < R; ++r) part[t][r][s % kChains] += q * input[static_cast<std::size_t>(r) * columns + column];
+        }
       }
     }
-    const Vector scale = half_to_float(group);
-    for (int r = 0; r < R; ++r) total[r] += scale * (part[r][0] + part[r][1]);
+    for (std::size_t t = 0; t < T; ++t) {
+      const Vector scale = load_scales(group + t * tile_bytes);
+      for (int r = 0; r < R; ++r) total[t][r] += scale * (part[t][r][0] + part[t][r][1]);
+    }
   }
   if constexpr (HasMinimum) {  // in a loop of its own: the one above needs all registers
     const float* sums = rows.group_sums + row * groups;
-    const std::uint8_t* minima = rows.weight.data + tile * rows.weight.tile_bytes() + kTileRows * 2;
-    for (std::size_t g = 0; g < groups; ++g, minima += rows.weight.group_bytes()) {
-      const Vector minimum = half_to_float(minima);
-      for (int r = 0; r < R; ++r) total[r] += minimum * sums[static_cast<std::size_t>(r) * groups + g];
+    for (std::size_t g = 0; g < groups; ++g) {
+      for (std::size_t t = 0; t < T; ++t) {
+        const Vector minimum = load_scales(weight + t * tile_bytes + g * group_bytes + kTileRows * 2);
+        for (int r = 0; r < R; ++r) total[t][r] += minimum * sums[static_cast<std::size_t>(r) * groups + g];
+      }
     }
   }
-  write_rows(rows, row, tile, total);
+  for (std::size_t t = 0; t < T; ++t) write_rows(rows, row, tile + t, total[t]);
 }
 
 // Tiles unpacked to f32, for an input of many rows.
@@ -93,8 +107,8 @@ class Unpacked {
     float* code = codes_.data();
     const std::uint8_t* group = weight.data + tile * weight.tile_bytes();
     for (std::size_t g = 0; g < T * groups_; ++g, group += weight.group_bytes()) {
-      store(&scales_[g * kTileRows], half_to_float(group));
-      if constexpr (HasMinimum) store(&minima_[g * kTileRows], half_to_float(group + kTileRows * 2));
+      store(&scales_[g * kTileRows], load_scales(group));
+      if constexpr (HasMinimum) store(&minima_[g * kTileRows], load_scales(group + kTileRows * 2));
       const std::uint8_t* words = group + kTileRows * (HasMinimum ? 4 : 2);
       for (int v = 0; v < Bits; ++v) {
         const Integers word = load_integers(words + static_cast<std::size_t>(v) * sizeof(Integers));
@@ -153,14 +167,14 @@ inline void packed_rows(const QuantizedRows& rows, std::size_t row, std::size_t 
 #else
   constexpr int kRows = 2;  // what 16 registers of half the width hold
 #endif
-  for (; row + kRows <= rows.m; row += kRows) packed_tile<kRows, Bits, HasMinimum>(rows, row, tile);
+  for (; row + kRows <= rows.m; row += kRows) packed_tiles<kRows, 1, Bits, HasMinimum>(rows, row, tile);
   if constexpr (kRows > 4) {
-    for (; row + 4 <= rows.m; row += 4) packed_tile<4, Bits, HasMinimum>(rows, row, tile);
+    for (; row + 4 <= rows.m; row += 4) packed_tiles<4, 1, Bits, HasMinimum>(rows, row, tile);
   }
   if constexpr (kRows > 2) {
-    for (; row + 2 <= rows.m; row += 2) packed_tile<2, Bits, HasMinimum>(rows, row, tile);
+    for (; row + 2 <= rows.m; row += 2) packed_tiles<2, 1, Bits, HasMinimum>(rows, row, tile);
   }
-  for (; row < rows.m; ++row) packed_tile<1, Bits, HasMinimum>(rows, row, tile);
+  for (; row < rows.m; ++row) packed_tiles<1, 1, Bits, HasMinimum>(rows, row, tile);
 }
 
 // All whole panels of the input against T tiles; the rows behind them are left to packed_rows().
@@ -190,6 +204,14 @@ void quantized_tiles(const QuantizedRows& rows, std::size_t begin, std::size_t e
     thread_local Unpacked weight;
     for (; tile + kTogether <= end; tile += kTogether) panel_rows<kTogether, Bits, HasMinimum>(rows, tile, weight);
     for (; tile < end; ++tile) panel_rows<1, Bits, HasMinimum>(rows, tile, weight);
+  }
+  if (rows.m == 1) {
+#if defined(__AVX512F__)
+    constexpr std::size_t kAtOnce = 4;  // streams of weights, which hide more of the memory's latency than one
+#else
+    constexpr std::size_t kAtOnce = 2;
+#endif
+    for (; tile + kAtOnce <= end; tile += kAtOnce) packed_tiles<1, kAtOnce, Bits, HasMinimum>(rows, 0, tile);
   }
   for (; tile < end; ++tile) packed_rows<Bits, HasMinimum>(rows, 0, tile);
 }

@@ -115,6 +115,11 @@ class Workshop:
     def __init__(self, folder: Path, weft: Path, say) -> None:
         self.folder, self.weft, self.say = folder, weft, say
         self._failed: dict[str, SetUpError] = {}
+        # An exporter that has changed may write other layouts.
+        digest = hashlib.sha256()
+        for file in sorted((ROOT / "python" / "weft").rglob("*.py")):
+            digest.update(file.read_bytes())
+        self._exporter = digest.hexdigest()[:8]
 
     def _once(self, key: str, path: Path, make) -> Path:
         """`path`, made by make(its temporary name) unless it is there. A failure is told again without another try."""
@@ -234,12 +239,8 @@ class Workshop:
         return self._once(key, path, make)
 
     def _weft_model(self, backend: str, model: str, bits: int) -> Path:
-        # An exporter that has changed may write other layouts.
-        digest = hashlib.sha256()
-        for file in sorted((ROOT / "python" / "weft").rglob("*.py")):
-            digest.update(file.read_bytes())
         ending = {"executorch": "pte", "aoti": "pt2"}[backend]
-        path = self.folder / model / f"weft-{bits}-{digest.hexdigest()[:8]}.{ending}"
+        path = self.folder / model / f"weft-{bits}-{self._exporter}.{ending}"
         how = {
             4: ["--quantize", "int4-sym", "--quantize-layer", "lm_head=int4-sym"],
             8: ["--quantize", "int8"],

@@ -50,7 +50,7 @@ def file_logits(path: Path, chunks: list[list[int]], vocab_size: int, *options: 
 def compare(path: Path, reference: np.ndarray, *, dtype: str, rounded: bool) -> float:
     """The largest absolute difference of a logit; raises weft.Error if that is more than rounding explains.
 
-    rounded: the file's linears round their inputs to 8 bits. Then it is held against the reference twice: with that left
+    rounded: the file's caches and perhaps its linears round what they take. Then it is held against the reference twice: with that left
     out, as strictly as any other file, so that every weight and operator counts; and as users will run it, where
     the two distributions must be close in the mean over the tokens, since a single logit may well move.
     """
@@ -74,8 +74,8 @@ def compare(path: Path, reference: np.ndarray, *, dtype: str, rounded: bool) -> 
         if not divergence <= _ROUNDED_DIVERGENCE:
             raise Error(
                 "internal",
-                f"with 8-bit activations the next token's distribution moves by {divergence:.2g} (mean KL divergence), more than "
-                f"the {_ROUNDED_DIVERGENCE} of rounding",
+                f"with rounded activations and caches the next token's distribution moves by {divergence:.2g} (mean KL divergence), "
+                f"more than the {_ROUNDED_DIVERGENCE} of rounding",
                 str(path),
                 "export with --activations float32",
             )
