@@ -301,6 +301,8 @@ class Parser {
     app.add_flag("--count", tokenize_.count, "Show only how many tokens there are");
     app.add_flag("--jsonl", tokenize_.jsonl, "Read one JSON string a line, write one array of ids");
     app.add_flag("--decode", tokenize_.decode, "With --jsonl: read arrays of ids, write JSON strings");
+    app.add_option("--compile", tokenize_.compiled_file, "Write the tokenizer as a file that loads in milliseconds")
+        ->type_name("OUT");
     app.add_option("--encoding", tokenize_.encoding, "A tiktoken file's, if its name doesn't tell it")
         ->type_name("NAME");
     app.add_option("--specials", specials_, "What <|im_end|> in a text is: text (default) or tokens")
@@ -319,6 +321,9 @@ class Parser {
     if (tokenize_.text && *tokenize_.text == "-") tokenize_.text.reset();
     if (tokenize_.decode && !tokenize_.jsonl) throw UsageError("--decode goes with --jsonl");
     if (tokenize_.jsonl && tokenize_.text) throw UsageError("--jsonl reads standard input: leave TEXT out");
+    if (!tokenize_.compiled_file.empty() && (tokenize_.text || tokenize_.jsonl || tokenize_.count)) {
+      throw UsageError("--compile reads no text: leave TEXT, --jsonl and --count out");
+    }
     if (tokenize_.jsonl && tokenize_.count) throw UsageError("--count and --jsonl exclude each other");
     return tokenize_;
   }

@@ -78,6 +78,7 @@ struct TokenizeCommand {
   std::optional<std::string> text;  ///< Without it: standard input.
   bool count = false, jsonl = false, decode = false;
   Specials specials = Specials::kAsText;
+  std::filesystem::path compiled_file;  ///< Where the compiled form goes, instead of all else; empty: nowhere.
   std::string encoding;  ///< Of a file of ranks, where its name doesn't tell.
 };
 

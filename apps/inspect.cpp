@@ -20,7 +20,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kAssetNames[] = {"tokenizer.json", "tokenizer_config.json", "chat_template.jinja",
+constexpr const char* kAssetNames[] = {"tokenizer.json", "tokenizer.weft", "tokenizer_config.json", "chat_template.jinja",
                                        "generation_config.json"};
 
 // Keys of weft.json that have a row of their own.

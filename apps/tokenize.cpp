@@ -111,6 +111,10 @@ int run(const TokenizeCommand& command) {
   TokenizerOptions options;
   options.encoding = command.encoding;
   const auto tokenizer = open_tokenizer(command.source, options);
+  if (!command.compiled_file.empty()) {
+    save_tokenizer(*tokenizer, command.compiled_file);
+    return kExitOk;
+  }
   return command.jsonl ? convert_lines(*tokenizer, command) : show_pieces(*tokenizer, command);
 }
 

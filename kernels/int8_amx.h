@@ -13,7 +13,7 @@
 namespace weft::kernels::WEFT_VARIANT {
 namespace {
 
-constexpr std::size_t kAmxRows = 16;
+constexpr std::size_t kAmxRows = kInt8RowsRoom;
 constexpr std::size_t kGroupCodes = kGroup * kTileRows;
 
 // Tile registers: two sums and two inputs take turns, so that one group's products overlap the other's conversion.
@@ -109,17 +109,18 @@ inline void amx_tile(const Int8Rows& rows, std::size_t row, std::size_t tile, co
     _tile_stored(0, dots[0][0], 64);
     add(dots[0][0]);
   }
-  for (std::size_t r = 0; r < kAmxRows; ++r) {
+  for (std::size_t r = 0; r < kAmxRows && row + r < rows.m; ++r) {
     float result[kTileRows];
     store_part(result, total[r]);
     write_tile(rows, row + r, tile, result);
   }
 }
 
-// The first rows of the input, as many as are a multiple of kAmxRows; returns how many those are.
+// The first rows of the input; returns how many. A last tile register of few rows would cost more than other ways.
 template <int Bits, bool HasMinimum>
 std::size_t amx_tiles(const Int8Rows& rows, std::size_t begin, std::size_t end) {
-  const std::size_t m = rows.m / kAmxRows * kAmxRows;
+  constexpr std::size_t kFewRows = 8;
+  const std::size_t m = rows.m % kAmxRows > kFewRows ? rows.m : rows.m / kAmxRows * kAmxRows;
   if (m == 0) return 0;
   const std::size_t groups = rows.weight.columns / kGroup;
   // Tiles whose weights stay near while all rows pass: an input of many rows is larger than the cache.

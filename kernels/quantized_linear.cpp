@@ -1,6 +1,7 @@
 #include "weft/kernels/quantized_linear.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstring>
 #include <string>
@@ -31,13 +32,17 @@ void sum_groups(const float* input, std::size_t begin, std::size_t end, std::siz
   }
 }
 
-// [m, columns] as QuantizedRows::panels wants it; the rows behind the last whole panel stay out.
-void make_panels(const float* input, std::size_t begin, std::size_t end, std::size_t columns, float* panels) {
+constexpr std::size_t round_up(std::size_t n, std::size_t multiple) { return (n + multiple - 1) / multiple * multiple; }
+
+// Panels [begin, end) of [m, columns] as QuantizedRows::panels wants them; rows behind the last are zeros.
+void make_panels(const float* input, std::size_t m, std::size_t begin, std::size_t end, std::size_t columns, float* panels) {
   for (std::size_t panel = begin; panel < end; ++panel) {
     const float* rows = input + panel * kPanelRows * columns;
+    const std::size_t n = std::min(kPanelRows, m - panel * kPanelRows);
     float* out = panels + panel * kPanelRows * columns;
-    for (std::size_t i = 0; i < columns; ++i) {
-      for (std::size_t r = 0; r < kPanelRows; ++r) *out++ = rows[r * columns + i];
+    for (std::size_t i = 0; i < columns; ++i, out += kPanelRows) {
+      for (std::size_t r = 0; r < n; ++r) out[r] = rows[r * columns + i];
+      std::fill(out + n, out + kPanelRows, 0.0f);
     }
   }
 }
@@ -70,6 +75,7 @@ const char* quantized_linear(const QuantizedLinearArguments& a, const ParallelFo
   const std::size_t columns = a.weight.columns, groups = columns / kGroup;
   const bool gated = a.gate != Gate::kNone;
   if (a.weight.bytes() == 0) return "weft::quantized_linear: the layout has no matrix of this shape";
+  if (a.activations == Activations::kInt8 && a.weight.bits >= 16) return "weft::quantized_linear: weights of 16 and 32 bits take f32 activations";
   if (gated && a.weight.rows % (2 * kTileRows) != 0) return "weft::quantized_linear: a gate's features are no multiple of 16";
   if (gated && a.residual != nullptr) return "weft::quantized_linear: a gate leaves no room for a residual";
   const CallTimer timer("quantized_linear", a.weight.bytes(), [&] { return describe(a); });
@@ -88,10 +94,11 @@ const char* quantized_linear(const QuantizedLinearArguments& a, const ParallelFo
   Int8Rows rounded{output, nullptr, nullptr, nullptr, nullptr};
   const bool int8 = a.activations == Activations::kInt8;
   if (int8) {
-    prepared.codes.resize(a.rows * columns);
-    prepared.scales.resize(a.rows * groups);
-    prepared.sums.resize(a.rows * groups);
-    prepared.code_sums.resize(a.rows * groups);
+    const std::size_t room = round_up(a.rows, kInt8RowsRoom);
+    prepared.codes.resize(room * columns);
+    prepared.scales.resize(room * groups);
+    prepared.sums.resize(room * groups);
+    prepared.code_sums.resize(room * groups);
     const RoundedRows rounding{input, a.rows, columns, prepared.codes.data(), prepared.scales.data(), prepared.sums.data(),
                                prepared.code_sums.data()};
     for_rows(a.rows, columns, parallel_for, [&](std::size_t begin, std::size_t end) { variant().round_rows(rounding, begin, end); });
@@ -101,18 +108,18 @@ const char* quantized_linear(const QuantizedLinearArguments& a, const ParallelFo
     rounded.code_sums = prepared.code_sums.data();
   } else {
     if (a.weight.has_minimum) {
-      prepared.sums.resize(a.rows * groups);
+      prepared.sums.resize(round_up(a.rows, kPanelRows) * groups);
       float* const sums = prepared.sums.data();  // within the loop, `prepared` is the worker's own
       for_rows(a.rows, columns, parallel_for, [=](std::size_t begin, std::size_t end) { sum_groups(input, begin, end, columns, sums); });
       exact.group_sums = sums;
     }
     // From here on, unpacking a weight once and reading more costs less than unpacking it for every few rows.
-    constexpr std::size_t kManyRows = 2 * kPanelRows;
+    constexpr std::size_t kManyRows = 12;
     if (a.rows >= kManyRows) {
-      const std::size_t panels = a.rows / kPanelRows;
+      const std::size_t panels = (a.rows + kPanelRows - 1) / kPanelRows, m = a.rows;
       prepared.panels.resize(panels * kPanelRows * columns);
       float* const made = prepared.panels.data();
-      parallel_for(panels, [=](std::size_t begin, std::size_t end) { make_panels(input, begin, end, columns, made); });
+      parallel_for(panels, [=](std::size_t begin, std::size_t end) { make_panels(input, m, begin, end, columns, made); });
       exact.panels = made;
     }
   }
@@ -155,9 +162,21 @@ bool quantized_embedding(std::span<const std::int64_t> ids, const QuantizedMatri
     const std::size_t lane = static_cast<std::size_t>(id) % kTileRows;
     const std::uint8_t* group = weight.data + static_cast<std::size_t>(id) / kTileRows * weight.tile_bytes();
     for (std::size_t g = 0; g < weight.columns / kGroup; ++g, group += weight.group_bytes()) {
+      if (weight.bits == 32) {
+        for (std::size_t i = 0; i < kGroup; ++i) std::memcpy(out++, group + (i * kTileRows + lane) * 4, sizeof(float));
+        continue;
+      }
+      if (weight.bits == 16) {
+        for (std::size_t i = 0; i < kGroup; ++i) {
+          std::uint16_t upper;
+          std::memcpy(&upper, group + (i / 2 * kTileRows + lane) * 4 + i % 2 * 2, sizeof upper);
+          *out++ = std::bit_cast<float>(std::uint32_t{upper} << 16);
+        }
+        continue;
+      }
       const float scale = half_to_float(group + 2 * lane);
       const float minimum = weight.has_minimum ? half_to_float(group + 2 * (kTileRows + lane)) : 0.0f;
-      const std::uint8_t* words = group + kTileRows * (weight.has_minimum ? 4 : 2);
+      const std::uint8_t* words = group + weight.head_bytes();
       for (std::size_t i = 0; i < kGroup; ++i) {
         const std::uint8_t byte = words[(i / in_word * kTileRows + lane) * 4 + i % 4];
         int q = static_cast<std::int8_t>(byte);

@@ -84,10 +84,13 @@ inline constexpr std::size_t kPanelRows = 8;
 
 struct QuantizedRows : QuantizedOutput {
   const float* input;       // [M, K]
-  const float* panels;      // nullptr, or the input again as [M / kPanelRows, K, kPanelRows], for many rows: rows far apart
-                            // share the cache's sets
+  const float* panels;      // nullptr, or the input again as [M / kPanelRows rounded up, K, kPanelRows], for many rows: rows
+                            // far apart share the cache's sets. Then group_sums, too, has room for whole panels.
   const float* group_sums;  // [M, K / kGroup]; only with minima
 };
+
+/// Rows that AMX takes at once. What Int8Rows points to has room for a multiple of them, whatever stands there.
+inline constexpr std::size_t kInt8RowsRoom = 16;
 
 struct Int8Rows : QuantizedOutput {
   const std::int8_t* codes;       // [M, K], -127..127

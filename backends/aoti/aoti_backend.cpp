@@ -261,6 +261,27 @@ class AotiFile final : public ModelFile {
     }
   }
 
+  // What weft exports lies uncompressed in the archive, so that the file's bytes are the asset's.
+  [[nodiscard]] std::optional<KeptBytes> mapped_asset(std::string_view name) const override {
+    const std::string record = kAssetPrefix + std::string(name);
+    if (std::find(records_.begin(), records_.end(), record) == records_.end()) return std::nullopt;
+    const auto fail = [&](const std::string& problem) {
+      throw Error(ErrorCode::kCorrupt, problem, where_ + ": " + std::string(name),
+                  "the file is damaged; fetch or export it again");
+    };
+    std::size_t offset = 0, size = 0;
+    try {
+      offset = archive_->getRecordOffset(record);
+      size = archive_->getRecordSize(record);
+    } catch (const std::exception& e) {
+      fail("can't be read (" + first_line(e) + ")");
+    }
+    auto file = std::make_shared<const MappedFile>(where_);
+    if (offset > file->size() || size > file->size() - offset) fail("lies outside of the file");
+    const std::string_view bytes(reinterpret_cast<const char*>(file->data()) + offset, size);
+    return KeptBytes{std::move(file), bytes};
+  }
+
   [[nodiscard]] std::vector<std::string> methods() const override { return {"forward"}; }
 
   [[nodiscard]] std::vector<std::pair<std::string, std::string>> facts() const override {

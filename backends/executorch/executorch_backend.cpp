@@ -80,7 +80,8 @@ std::string describe(et::Error error) {
 
 class ExecuTorchProgram final : public Program {
  public:
-  ExecuTorchProgram(std::shared_ptr<et::Program> program, const std::string& where, std::shared_ptr<kernels::ThreadPool> threads, bool traced)
+  ExecuTorchProgram(std::shared_ptr<et::Program> program, const std::string& where, std::shared_ptr<kernels::ThreadPool> threads,
+                    bool traced)
       : module_(std::move(program), nullptr, nullptr, traced ? make_event_tracer() : nullptr), where_("program '" + where + "'"),
         threads_(std::move(threads)) {
     last_log.clear();
@@ -160,6 +161,24 @@ class ExecuTorchFile final : public ModelFile {
     std::string text(static_cast<const char*>(bytes->data()), bytes->size());
     bytes->Free();
     return text;
+  }
+
+  [[nodiscard]] std::optional<KeptBytes> mapped_asset(std::string_view name) const override {
+    const auto data = opened_->program->get_named_data_map();
+    if (!data.ok()) return std::nullopt;
+    auto buffer = (*data)->get_data(kAssetPrefix + std::string(name));
+    if (!buffer.ok()) {
+      if (buffer.error() == et::Error::NotFound) return std::nullopt;
+      fail(buffer.error(), where_ + ": " + std::string(name));
+    }
+    // The loader has mapped it.
+    struct Mapped {
+      std::shared_ptr<const OpenedProgram> opened;
+      executorch::runtime::FreeableBuffer buffer;
+    };
+    auto owner = std::make_shared<const Mapped>(Mapped{opened_, std::move(*buffer)});
+    const std::string_view bytes(static_cast<const char*>(owner->buffer.data()), owner->buffer.size());
+    return KeptBytes{std::move(owner), bytes};
   }
 
   [[nodiscard]] std::vector<std::string> methods() const override {

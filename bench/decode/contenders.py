@@ -244,7 +244,7 @@ class Workshop:
         how = {
             4: ["--quantize", "int4-sym", "--quantize-layer", "lm_head=int4-sym"],
             8: ["--quantize", "int8"],
-            16: ["--dtype", "bfloat16"],
+            16: ["--quantize", "bf16"],
             32: [],
         }[bits]
         if (model, bits) == ("S", 4):

@@ -1,16 +1,20 @@
 // Times weft's tokenizer on one text in this process and prints JSON; run.py starts one process for each measurement.
 //
-//   tokenizer_bench TOKENIZER TEXT [REPEAT] [THREADS]
+//   tokenizer_bench TOKENIZER TEXT [REPEAT]
+//   tokenizer_bench TOKENIZER --compile OUT     writes the compiled form
 //
-// The first encode is cold: nothing has been encoded before it. With THREADS, the text's lines are encoded as a batch.
+// The first encode is cold: nothing has been encoded before it. "batch_1_s" and "batch_2_s" are the text's lines as a batch
+// on one and on two threads.
 #include <sys/resource.h>
 #include <time.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "weft/error.h"
@@ -50,8 +54,12 @@ long long peak_bytes() {
 
 int run(int argc, char** argv) {
   if (argc < 3) {
-    std::fprintf(stderr, "usage: tokenizer_bench TOKENIZER TEXT [REPEAT]\n");
+    std::fprintf(stderr, "usage: tokenizer_bench TOKENIZER TEXT [REPEAT] | TOKENIZER --compile OUT\n");
     return 2;
+  }
+  if (argc == 4 && std::string_view(argv[2]) == "--compile") {
+    std::ofstream(argv[3], std::ios::binary) << weft::compile_tokenizer(*weft::load_tokenizer(argv[1]));
+    return 0;
   }
   std::ifstream file(argv[2], std::ios::binary);
   const std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
@@ -69,12 +77,26 @@ int run(int argc, char** argv) {
   std::string decoded;
   for (int i = 0; i < repeat; ++i) encode.add([&] { ids = tokenizer->encode(text, weft::Specials::kAsText); });
   for (int i = 0; i < repeat; ++i) decode.add([&] { decoded = tokenizer->decode(ids, weft::Specials::kAsTokens); });
+  std::vector<std::string_view> lines;
+  for (std::size_t begin = 0; begin < text.size();) {
+    const std::size_t end = std::min(text.find('\n', begin), text.size() - 1) + 1;
+    lines.push_back(std::string_view(text).substr(begin, end - begin));
+    begin = end;
+  }
+  Times batch[2];
+  for (int i = 0; i < repeat; ++i) {
+    for (unsigned threads : {1u, 2u}) {
+      batch[threads - 1].add([&] { (void)weft::encode_batch(*tokenizer, lines, weft::Specials::kAsText, threads); });
+    }
+  }
   std::printf("{\"library\": \"weft (native)\", \"load_s\": %.9f, \"load_cpu_s\": %.9f, \"load_bytes\": %lld, ", load.wall[0],
               load.cpu[0], load_bytes);
   print("encode_s", encode.wall);
   print("encode_cpu_s", encode.cpu);
   print("decode_s", decode.wall);
   print("decode_cpu_s", decode.cpu);
+  print("batch_1_s", batch[0].wall);
+  print("batch_2_s", batch[1].wall);
   std::printf("\"tokens\": %zu, \"round_trip\": %s, \"peak_bytes\": %lld}\n", ids.size(),
               decoded == text ? "true" : "false", peak_bytes());
   return 0;

@@ -164,6 +164,10 @@ void add_tokenizer(nb::module_& module) {
                         "Text to token ids and back. Never changes: any number of threads may share one.")
       .def_static("load", load, "path"_a, "Reads a tokenizer file; the format is told from its content.")
       .def_static("parse", parse, "bytes"_a, nb::kw_only(), "name"_a = "tokenizer", "The same from bytes; `name` stands in errors.")
+      .def("save", [](const Tokenizer& tokenizer, const std::filesystem::path& path) {
+             const nb::gil_scoped_release released;
+             save_tokenizer(tokenizer, path);
+           }, "path"_a, "Writes a file that load() maps within milliseconds, whatever file this one was loaded from.")
       .def("encode", encode_text, "text"_a, nb::kw_only(), "specials"_a = Specials::kAsText,
            "Encodes one text by one author to i32 [tokens]; adds no BOS or EOS.")
       .def("encode", encode_prompt, "prompt"_a,

@@ -56,6 +56,12 @@ struct RunnerOptions {
   std::function<void(const Operation&)> on_operation = {};
 };
 
+/// Bytes, and what keeps them: of a mapped file, the mapping.
+struct KeptBytes {
+  std::shared_ptr<const void> owner;
+  std::string_view bytes;
+};
+
 /// One opened model file. Opening verifies the file and maps it; weights are loaded by load_runner().
 class ModelFile {
  public:
@@ -65,6 +71,13 @@ class ModelFile {
   [[nodiscard]] virtual std::vector<std::string> assets() const = 0;
   /// One asset's bytes, or nothing where the file has none by this name.
   [[nodiscard]] virtual std::optional<std::string> asset(std::string_view name) const = 0;
+  /// The same, without a copy where the file is mapped. The bytes may outlive this object.
+  [[nodiscard]] virtual std::optional<KeptBytes> mapped_asset(std::string_view name) const {
+    auto bytes = asset(name);
+    if (!bytes) return std::nullopt;
+    auto owner = std::make_shared<const std::string>(*std::move(bytes));
+    return KeptBytes{owner, *owner};
+  }
   /// Names of the program's methods: "forward", ...
   [[nodiscard]] virtual std::vector<std::string> methods() const = 0;
   /// Further facts for people ("delegate" -> "XnnpackBackend"), in the order to show them.

@@ -237,7 +237,8 @@ struct TokenizerOptions {
 
 /// Reads a tokenizer file; the format is told from the content: Hugging Face's `tokenizer.json`, SentencePiece's
 /// `.model`, tiktoken's rank files, Mistral's `tekken.json`, llama2.c's `tokenizer.bin`, the vocabulary in a GGUF file
-/// (of which only the head is read).
+/// (of which only the head is read), and what compile_tokenizer() made, which is used where it is mapped: no table is
+/// copied, and processes share the pages.
 /// @throws Error{kNotFound, kIo, kCorrupt, kUnsupported, kTooLarge} naming file and place; kInvalidArgument: the
 ///               options don't suit the file.
 [[nodiscard]] std::unique_ptr<const Tokenizer> load_tokenizer(const std::filesystem::path& path,
@@ -246,11 +247,22 @@ struct TokenizerOptions {
                                                               const TokenizerOptions& options,
                                                               const TokenizerLimits& limits = {});
 
-/// The same from bytes. `name` stands in errors where load_tokenizer() has the path.
+/// A tokenizer as bytes for a file that loads in milliseconds, whatever file it was loaded from: same ids, offsets and
+/// text. The bytes are for builds that read the same version of the format; others refuse them and say so.
+/// @throws Error{kUnsupported}  the tokenizer is of a class of one's own.
+[[nodiscard]] std::string compile_tokenizer(const Tokenizer& tokenizer);
+/// Puts them into a file, by renaming: what others have mapped of an old one of that name stays as it is.
+/// @throws Error{kUnsupported}  likewise; Error{kIo}.
+void save_tokenizer(const Tokenizer& tokenizer, const std::filesystem::path& path);
+
+/// load_tokenizer() from bytes. `name` stands in errors where load_tokenizer() has the path.
 [[nodiscard]] std::unique_ptr<const Tokenizer> parse_tokenizer(std::string_view bytes, std::string_view name,
                                                                const TokenizerLimits& limits = {});
 [[nodiscard]] std::unique_ptr<const Tokenizer> parse_tokenizer(std::string_view bytes, std::string_view name,
                                                                const TokenizerOptions& options,
                                                                const TokenizerLimits& limits = {});
+/// The same, for bytes that `owner` keeps: the tokenizer holds on to it, and uses a compiled one's tables where they lie.
+[[nodiscard]] std::unique_ptr<const Tokenizer> parse_tokenizer(std::shared_ptr<const void> owner, std::string_view bytes,
+                                                               std::string_view name, const TokenizerLimits& limits = {});
 
 }  // namespace weft

@@ -18,6 +18,7 @@ using model_detail::JsonObject;
 // docs/model-file.md has these names and every key.
 constexpr const char* kInfo = "weft.json";
 constexpr const char* kTokenizer = "tokenizer.json";
+constexpr const char* kCompiledTokenizer = "tokenizer.weft";
 constexpr const char* kTokenizerConfig = "tokenizer_config.json";
 constexpr const char* kChatTemplate = "chat_template.jinja";
 constexpr const char* kGenerationConfig = "generation_config.json";
@@ -35,7 +36,7 @@ fs::path folder_of(const fs::path& path) {
 
 // tokenizer_config.json spells out every added token in some models; nothing else comes near a megabyte.
 std::uint64_t max_bytes(std::string_view name) {
-  return name == kTokenizer ? TokenizerLimits{}.file_bytes : std::uint64_t{16} << 20;
+  return name == kTokenizer || name == kCompiledTokenizer ? TokenizerLimits{}.file_bytes : std::uint64_t{16} << 20;
 }
 
 std::string fix_for(const Asset& asset, std::string_view name) {
@@ -161,6 +162,19 @@ ModelInfo read_info(const ModelFile& file, const fs::path& path) {
 }
 
 std::shared_ptr<const Tokenizer> read_tokenizer(const ModelFile& file, const fs::path& path) {
+  std::error_code ignored;
+  if (!fs::exists(folder_of(path) / kTokenizer, ignored)) {
+    const fs::path beside = folder_of(path) / kCompiledTokenizer;
+    if (fs::exists(beside, ignored)) return load_tokenizer(beside);
+    if (const auto compiled = file.mapped_asset(kCompiledTokenizer)) {
+      try {
+        return parse_tokenizer(compiled->owner, compiled->bytes, path.string() + ": " + kCompiledTokenizer);
+      } catch (const Error& error) {
+        // Another version's form; the file that it was made of says the same.
+        if (error.code() != ErrorCode::kUnsupported || !file.mapped_asset(kTokenizer)) throw;
+      }
+    }
+  }
   const auto asset = find_asset(file, path, kTokenizer);
   if (!asset) {
     throw Error(ErrorCode::kNotFound,

@@ -19,8 +19,14 @@ struct AddedToken {
   bool single_word = false;  ///< Not next to a letter, digit or '_'.
   bool lstrip = false;       ///< Takes the blanks before it.
   bool rstrip = false;       ///< Takes the blanks behind it.
+  bool ascii_blanks = false;  ///< Which it takes: those of ASCII only.
   bool normalized = false;   ///< Found in the normalised text, by its own normalised form.
   bool special = false;      ///< A control token.
+
+  template <typename Archive, typename Self>
+  static void fields(Archive& archive, Self& self) {
+    archive(self.id, self.content, self.single_word, self.lstrip, self.rstrip, self.normalized, self.special);
+  }
 };
 
 /// A control token of which a file says no more than its content.

@@ -61,7 +61,7 @@ class Bpe::Cache {
     const std::size_t small = std::clamp<std::size_t>(std::bit_ceil(text_bytes / 8), 64, kSmalls);
     small_.resize(small);
     large_.resize(small / 4);
-    apart_.assign(small / 2, ~std::uint64_t{0});
+    borders_.assign(small * 2, ~std::uint64_t{0});
   }
   [[nodiscard]] bool is_full_size() const { return small_.size() == kSmalls; }
 
@@ -72,14 +72,16 @@ class Bpe::Cache {
     for (; p < last; p += 8) hash = mix(hash, load(p));
     return large_[mix(hash, load(last)) & (large_.size() - 1)];
   }
-  /// Where two neighbours are kept, the left one in the upper half, once it is known that no merge crosses their border.
-  std::uint64_t& apart(std::uint64_t pair) { return apart_[(pair * 0x9E3779B97F4A7C15 >> 40) & (apart_.size() - 1)]; }
+  /// Where two neighbours are kept, the left one in the upper half, once it is known whether a merge crosses their border;
+  /// with kCrossed, one does.
+  std::uint64_t& border(std::uint64_t pair) { return borders_[(pair * 0x9E3779B97F4A7C15 >> 40) & (borders_.size() - 1)]; }
+  static constexpr std::uint64_t kCrossed = std::uint64_t{1} << 63;
 
  private:
   static constexpr std::size_t kSmalls = 1 << 14;
   std::vector<Small> small_;
   std::vector<Large> large_;
-  std::vector<std::uint64_t> apart_;
+  std::vector<std::uint64_t> borders_;
 };
 
 Bpe::PairTable::PairTable(const std::vector<Merge>& merges, std::size_t ids)
@@ -89,54 +91,88 @@ Bpe::PairTable::PairTable(const std::vector<Merge>& merges, std::size_t ids)
                 std::to_string(ids) + " ids and " + std::to_string(merges.size()) + " merges are too many together",
                 "model", "use a smaller vocabulary");
   }
-  slots_.assign(std::bit_ceil(merges.size() + merges.size() / 2 + 2), kFree);
-  mask_ = slots_.size() - 1;
-  shift_ = 64 - std::countr_zero(slots_.size());
+  slots_.resize(std::bit_ceil(merges.size() + merges.size() / 2 + 2), kFree);
+  known_.resize(std::bit_ceil(merges.size() / 16 + 1));
+  (void)prepare();
   for (std::size_t rank = 0; rank < merges.size(); ++rank) {
     const std::uint64_t pair = key(merges[rank].left, merges[rank].right);
-    std::size_t at = place(pair);
+    const std::uint64_t bit = mixed(pair) >> known_shift_;
+    known_.at(static_cast<std::size_t>(bit >> 6)) |= std::uint64_t{1} << (bit & 63);
+    auto at = static_cast<std::size_t>(mixed(pair) >> shift_);
     while (slots_[at] != kFree && slots_[at] >> rank_bits_ != pair) at = (at + 1) & mask_;
-    slots_[at] = pair << rank_bits_ | rank;
+    slots_.at(at) = pair << rank_bits_ | rank;
   }
 }
 
-Bpe::Bpe(const std::vector<Merge>& merges, BpeAlphabet alphabet, PieceTable words, bool whole_words)
+bool Bpe::PairTable::prepare() {
+  const bool right = slots_.size() >= 2 && std::has_single_bit(slots_.size()) && id_bits_ > 0 && id_bits_ <= 31 &&
+                     rank_bits_ >= 0 && 2 * id_bits_ + rank_bits_ <= 64 && std::has_single_bit(known_.size());
+  if (!right) return false;
+  mask_ = slots_.size() - 1;
+  shift_ = 64 - std::countr_zero(slots_.size());
+  known_shift_ = 58 - std::countr_zero(known_.size());
+  return std::find(slots_.begin(), slots_.end(), kFree) != slots_.end();
+}
+
+Bpe::Bpe(std::vector<Merge> merges, BpeAlphabet alphabet, PieceTable words, bool whole_words)
     : pairs_(merges, words.size()),
       alphabet_(std::move(alphabet)),
       whole_words_(whole_words),
       words_(std::move(words)),
       spares_(std::make_unique<std::array<std::atomic<Cache*>, kSpares>>()) {
-  results_.reserve(merges.size());
-  for (const Merge& merge : merges) results_.push_back(merge.result);
+  std::vector<Token> results;
+  results.reserve(merges.size());
+  for (const Merge& merge : merges) results.push_back(merge.result);
+  results_ = Array<Token>(std::move(results));
   own_merge_ = std::make_unique<std::atomic<std::uint8_t>[]>(words_.size());
-  if (!alphabet_.stands_alone() || words_.size() >= PieceTrie::kValues) return;
   // What stands for unknown characters must never merge: a word is then as good as cut there.
-  if (std::any_of(merges.begin(), merges.end(), [&](const Merge& merge) {
+  if (!alphabet_.stands_alone() || words_.size() >= PieceTrie::kValues ||
+      std::any_of(merges.begin(), merges.end(), [&](const Merge& merge) {
         return alphabet_.is_substitute(merge.left) || alphabet_.is_substitute(merge.right);
       })) {
+    words_.reserve(words_.size());
+    for (Token id = 0; id < static_cast<Token>(words_.size()); ++id) {
+      if (words_.has(id)) words_.index(id);
+    }
     return;
   }
 
   find_origins(merges);
-  std::vector<PieceTrie::Entry> sound;
-  std::vector<Token> others;
+  std::vector<Merge>().swap(merges);
+  std::vector<PieceTrie::Entry> sound, others;
   for (Token id = 0; id < static_cast<Token>(words_.size()); ++id) {
     if (!words_.has(id)) continue;
     if (origins_[static_cast<std::size_t>(id)].length > 0) {
       sound.push_back({words_[id], static_cast<std::uint32_t>(id)});
-    } else if (words_.find(words_[id]) == id) {
-      others.push_back(id);
+    } else if (whole_words_) {
+      others.push_back({words_[id], static_cast<std::uint32_t>(id)});
     }
   }
   sound_ = PieceTrie(std::move(sound));
+  // Some files have one piece under several ids: the one that merges make counts, then the first.
+  std::erase_if(others, [&](const auto& entry) { return sound_.find(entry.piece) != PieceTrie::kValues; });
+  std::reverse(others.begin(), others.end());
+  any_others_ = !others.empty();
+  others_ = PieceTrie(std::move(others));
   by_match_ = true;
-  PieceTable rest;
-  if (whole_words_ && !others.empty()) {
-    rest.resize(words_.size());
-    for (const Token id : others) rest.set(id, words_[id]), rest.index(id);
-  }
-  words_ = std::move(rest);
+  words_ = PieceTable();
   own_merge_.reset();
+}
+
+Bpe::Bpe() : spares_(std::make_unique<std::array<std::atomic<Cache*>, kSpares>>()) {}
+
+// What is large and costly to check is looked at where it is used: ranks, and what tokens are made of.
+void Bpe::check(const CompiledReader& reader) {
+  reader.demand(!by_match_ || (alphabet_.stands_alone() && sound_.values_below(origins_.size()) &&
+                               others_.values_below(origins_.size())),
+                "has a token that nothing is known of");
+  if (!by_match_) own_merge_ = std::make_unique<std::atomic<std::uint8_t>[]>(words_.size());
+}
+
+bool Bpe::ids_below(std::size_t limit) const {
+  return std::all_of(results_.begin(), results_.end(),
+                     [&](Token id) { return id >= 0 && id < static_cast<std::int64_t>(limit); }) &&
+         alphabet_.ids_below(limit) && origins_.size() <= limit && words_.size() <= limit;
 }
 
 Bpe::~Bpe() {
@@ -146,7 +182,7 @@ Bpe::~Bpe() {
 
 void Bpe::find_origins(const std::vector<Merge>& merges) {
   origins_.resize(words_.size());
-  const auto origin = [&](Token id) -> Origin& { return origins_[static_cast<std::size_t>(id)]; };
+  const auto origin = [&](Token id) -> Origin& { return origins_.at(static_cast<std::size_t>(id)); };
   for (Token id = 0; id < static_cast<Token>(words_.size()); ++id) {
     if (words_.has(id) && alphabet_.is_symbol(id, words_[id])) {
       origin(id).length = static_cast<std::uint32_t>(words_[id].size());
@@ -156,7 +192,7 @@ void Bpe::find_origins(const std::vector<Merge>& merges) {
     const auto [left, right, result] = merges[rank];
     const std::uint32_t lengths[] = {origin(left).length, origin(right).length};
     if (lengths[0] == 0 || lengths[1] == 0 || origin(result).length != 0) continue;
-    if (pairs_.find(left, right) != rank || !stay_apart(left, right, rank)) continue;
+    if (pairs_.find(left, right) != rank || !parts_stay_apart(left, right, rank)) continue;
     origin(result) = {left, right, rank + 1, lengths[0] + lengths[1]};
   }
   // What no ascending sequence of merges makes may still be made by another: a vocabulary that was extended (Llama 3's) has
@@ -171,18 +207,28 @@ void Bpe::find_origins(const std::vector<Merge>& merges) {
 // Takes the tokens apart, last merge first: a merge of two parts that face each other happens if its rank is lower than those
 // of the merges that made them one with their other neighbours. Of two with one rank, the left one comes first.
 bool Bpe::stay_apart(Token left, Token right, std::uint32_t limit) const {
+  return pairs_.find(left, right) >= limit && parts_stay_apart(left, right, limit);
+}
+
+bool Bpe::parts_stay_apart(Token left, Token right, std::uint32_t limit) const {
+  // A part is always made before the whole; the tables of a forged file may say otherwise, and must not keep us here.
+  const auto is_part = [&](Token id, const Origin& whole) {
+    return static_cast<std::uint32_t>(id) < origins_.size() && origins_[static_cast<std::size_t>(id)].made < whole.made;
+  };
   for (;;) {
-    if (pairs_.find(left, right) < limit) return false;
     const Origin& a = origins_[static_cast<std::size_t>(left)];
     const Origin& b = origins_[static_cast<std::size_t>(right)];
     if (a.made > b.made) {
       limit = a.made - 1;
       left = a.right;
+      if (!is_part(left, a)) return false;
     } else {
       if (b.made == 0) return true;
       limit = b.made;
       right = b.left;
+      if (!is_part(right, b)) return false;
     }
+    if (pairs_.find(left, right) < limit) return false;
   }
 }
 
@@ -201,8 +247,16 @@ Token* Bpe::encode_by_match(std::string_view word, Cache& cache, Token* out) con
   std::vector<bool> dead;  // places that no tokens lead on from
   std::size_t pos = 0;
   PieceTrie::Longest next = sound_.longest(word, 0);
+  const auto length_of = [&](Token id) { return origins_[static_cast<std::size_t>(id)].length; };
+  // Only where tables contradict each other, as those of a forged file may.
+  const auto give_up = [&] {
+    std::vector<Token> symbols;
+    merge_word(word, symbols);
+    return std::copy(symbols.begin(), symbols.end(), start);
+  };
   for (;;) {
     if (next.value == PieceTrie::kValues) {  // unknown; only an alphabet of characters has such
+      if (!ends_character(word, pos)) return give_up();
       std::size_t end = pos;
       do end += decode_at(word, end).length;
       while (end < word.size() && sound_.longest(word, end).value == PieceTrie::kValues);
@@ -217,12 +271,12 @@ Token* Bpe::encode_by_match(std::string_view word, Cache& cache, Token* out) con
     const auto token = static_cast<Token>(next.value);
     const auto fits = [&] {
       const std::uint64_t pair = static_cast<std::uint64_t>(out[-1]) << 32 | static_cast<std::uint32_t>(token);
-      std::uint64_t& known = cache.apart(pair);
-      if (known == pair) return true;
-      const std::size_t left = pos - origins_[static_cast<std::size_t>(out[-1])].length;
-      if (!stay_apart(out[-1], token, word.substr(left, next.end - left))) return false;
-      known = pair;
-      return true;
+      std::uint64_t& known = cache.border(pair);
+      if ((known & ~Cache::kCrossed) == pair) return known == pair;
+      const std::size_t left = length_of(out[-1]);
+      const bool apart = left <= pos && stay_apart(out[-1], token, word.substr(pos - left, next.end - pos + left));
+      known = apart ? pair : pair | Cache::kCrossed;
+      return apart;
     };
     if ((dead.empty() || !dead[next.end]) && (out == first || fits())) {
       *out++ = token;
@@ -239,14 +293,11 @@ Token* Bpe::encode_by_match(std::string_view word, Cache& cache, Token* out) con
     // Nothing fits here. The way to a place is the only one, so no other way to it will do better.
     if (dead.empty()) dead.resize(word.size() + 1);
     dead[pos] = true;
-    if (out == first) {  // cannot be, unless tables contradict each other
-      std::vector<Token> symbols;
-      merge_word(word, symbols);
-      return std::copy(symbols.begin(), symbols.end(), start);
-    }
+    if (out == first) return give_up();
     const Token last = *--out;
+    if (length_of(last) > pos || static_cast<std::size_t>(out - start) > pos - length_of(last)) return give_up();
     next = {static_cast<std::uint32_t>(last), pos};
-    pos -= origins_[static_cast<std::size_t>(last)].length;
+    pos -= length_of(last);
   }
 }
 
@@ -356,6 +407,10 @@ void Bpe::Encoder::encode_word(std::string_view word, std::vector<Token>& ids, s
 }
 
 Token Bpe::find_whole(std::string_view word) const {
+  if (by_match_) {
+    const std::uint32_t id = any_others_ ? others_.find(word) : PieceTrie::kValues;
+    return id == PieceTrie::kValues ? -1 : static_cast<Token>(id);
+  }
   if (words_.empty() || (alphabet_.has_affixes() && !whole_words_)) return -1;
   const Token id = words_.find(word);
   return id >= 0 && (whole_words_ || is_its_own_merge(id)) ? id : -1;
@@ -385,7 +440,7 @@ void Bpe::merge_word(std::string_view word, std::vector<Token>& symbols) const {
 void Bpe::merge_short(std::vector<Token>& symbols) const {
   std::array<std::uint32_t, kShort> ranks;  // ranks[i] is of the merge of symbols i and i + 1
   std::size_t n = symbols.size();
-  for (std::size_t i = 0; i + 1 < n; ++i) ranks[i] = pairs_.find(symbols[i], symbols[i + 1]);
+  for (std::size_t i = 0; i + 1 < n; ++i) ranks[i] = rank_of(symbols[i], symbols[i + 1]);
   while (n > 1) {
     std::uint32_t lowest = kNoRank;
     std::size_t at = 0;
@@ -399,8 +454,8 @@ void Bpe::merge_short(std::vector<Token>& symbols) const {
       symbols[i] = symbols[i + 1];
       if (i + 1 < n) ranks[i] = ranks[i + 1];
     }
-    if (at > 0) ranks[at - 1] = pairs_.find(symbols[at - 1], symbols[at]);
-    if (at + 1 < n) ranks[at] = pairs_.find(symbols[at], symbols[at + 1]);
+    if (at > 0) ranks[at - 1] = rank_of(symbols[at - 1], symbols[at]);
+    if (at + 1 < n) ranks[at] = rank_of(symbols[at], symbols[at + 1]);
   }
   symbols.resize(n);
 }
@@ -421,7 +476,7 @@ void Bpe::merge_long(std::vector<Token>& symbols, std::vector<std::uint32_t>* le
   std::vector<std::uint64_t> entries;
   entries.reserve(n);
   const auto rate = [&](std::uint32_t i) {
-    list[i].rank = list[i].next == kEnd ? kNoRank : pairs_.find(list[i].id, list[list[i].next].id);
+    list[i].rank = list[i].next == kEnd ? kNoRank : rank_of(list[i].id, list[list[i].next].id);
     return list[i].rank != kNoRank;
   };
   const auto entry = [&](std::uint32_t i) { return std::uint64_t{list[i].rank} << 32 | i; };

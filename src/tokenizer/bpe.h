@@ -16,6 +16,7 @@
 #include <string_view>
 #include <vector>
 
+#include "array.h"
 #include "bpe_alphabet.h"
 #include "model.h"
 #include "piece_table.h"
@@ -32,9 +33,11 @@ class Bpe : public Model {
   };
 
   /// @param merges       By ascending rank. The last of several for one pair counts.
-  /// @param words        Each id's piece as words have it; findable are those that a word may become as a whole.
+  /// @param words        Each id's piece as words have it; none for ids that no word may become.
   /// @param whole_words  A word that is a piece is that piece, whatever its merges (`ignore_merges`).
-  Bpe(const std::vector<Merge>& merges, BpeAlphabet alphabet, PieceTable words, bool whole_words);
+  Bpe(std::vector<Merge> merges, BpeAlphabet alphabet, PieceTable words, bool whole_words);
+  /// For a reader of compiled files.
+  Bpe();
   ~Bpe() override;
   Bpe(const Bpe&) = delete;
   Bpe& operator=(const Bpe&) = delete;
@@ -42,6 +45,15 @@ class Bpe : public Model {
   [[nodiscard]] std::unique_ptr<Model::Encoder> start(std::size_t text_bytes) const override {
     return std::make_unique<Encoder>(*this, text_bytes);
   }
+
+  template <typename Archive, typename Self>
+  static void fields(Archive& archive, Self& self) {
+    archive(self.pairs_, self.results_, self.alphabet_, self.whole_words_, self.by_match_, self.origins_, self.sound_,
+            self.any_others_, self.others_, self.words_);
+    if constexpr (Archive::kReads) self.check(archive);
+  }
+  void save(CompiledWriter& writer) const override { writer(Kind::kBpe, *this); }
+  [[nodiscard]] bool ids_below(std::size_t limit) const;
 
   class Cache;
 
@@ -71,11 +83,18 @@ class Bpe : public Model {
   // Ranks by pairs of ids, eight bytes each: the pair in the upper bits, the rank in the lower ones.
   class PairTable {
    public:
+    PairTable() = default;
     PairTable(const std::vector<Merge>& merges, std::size_t ids);
+    template <typename Archive, typename Self>
+    static void fields(Archive& archive, Self& self) {
+      archive(self.id_bits_, self.rank_bits_, self.slots_, self.known_);
+      if constexpr (Archive::kReads) archive.demand(self.prepare(), "has a table of merges that is full");
+    }
     /// The rank of the merge of two neighbours, or kNoRank.
     [[nodiscard]] std::uint32_t find(Token left, Token right) const {
-      const std::uint64_t pair = key(left, right);
-      for (std::size_t at = place(pair);; at = (at + 1) & mask_) {
+      const std::uint64_t pair = key(left, right), hash = mixed(pair);
+      if (!may_have(hash)) return kNoRank;
+      for (std::size_t at = static_cast<std::size_t>(hash >> shift_);; at = (at + 1) & mask_) {
         const std::uint64_t slot = slots_[at];
         if (slot >> rank_bits_ == pair) return static_cast<std::uint32_t>(slot & ((std::uint64_t{1} << rank_bits_) - 1));
         if (slot == kFree) return kNoRank;
@@ -88,12 +107,21 @@ class Bpe : public Model {
       return static_cast<std::uint64_t>(static_cast<std::uint32_t>(left)) << id_bits_ |
              static_cast<std::uint32_t>(right);
     }
-    [[nodiscard]] std::size_t place(std::uint64_t pair) const {
-      return static_cast<std::size_t>(pair * 0x9E3779B97F4A7C15 >> shift_);
+    static std::uint64_t mixed(std::uint64_t pair) { return pair * 0x9E3779B97F4A7C15; }
+    [[nodiscard]] bool may_have(std::uint64_t hash) const {
+      const std::uint64_t bit = hash >> known_shift_;
+      return (known_[static_cast<std::size_t>(bit >> 6)] >> (bit & 63) & 1) != 0;
     }
-    int id_bits_, rank_bits_, shift_;
-    std::size_t mask_;
-    std::vector<std::uint64_t> slots_;
+    // Sets what follows from the number of slots; false if there can't be so many, or none is free.
+    bool prepare();
+
+    int id_bits_ = 0, rank_bits_ = 0, shift_ = 0;
+    std::size_t mask_ = 0;
+    Array<std::uint64_t> slots_;
+    // A bit for each of four to eight times as many hashes as there are merges: most pairs are none, and this 1/16 of memory
+    // stays in the caches that the slots do not fit into.
+    Array<std::uint64_t> known_;
+    int known_shift_ = 0;
   };
 
   // How a sound token comes to be: `made` is one more than the rank of its last merge, higher than its halves'; 0 for a byte,
@@ -105,8 +133,14 @@ class Bpe : public Model {
     std::uint32_t length = 0;  // bytes; 0: the token isn't sound
   };
 
+  void check(const CompiledReader& reader);
+  [[nodiscard]] std::uint32_t rank_of(Token left, Token right) const {
+    const std::uint32_t rank = pairs_.find(left, right);
+    return rank < results_.size() ? rank : kNoRank;
+  }
   void find_origins(const std::vector<Merge>& merges);
   [[nodiscard]] bool stay_apart(Token left, Token right, std::uint32_t limit) const;
+  [[nodiscard]] bool parts_stay_apart(Token left, Token right, std::uint32_t limit) const;
   [[nodiscard]] bool stay_apart(Token left, Token right, std::string_view text) const;
   Token* encode_word(std::string_view word, Cache& cache, Token* out) const;
   Token* encode_by_match(std::string_view word, Cache& cache, Token* out) const;
@@ -118,13 +152,15 @@ class Bpe : public Model {
   void merge_word(std::string_view word, std::vector<Token>& symbols) const;
 
   PairTable pairs_;
-  std::vector<Token> results_;  // of the merges, by rank
+  Array<Token> results_;  // of the merges, by rank
   BpeAlphabet alphabet_;
-  bool whole_words_;
+  bool whole_words_ = false;
   bool by_match_ = false;  // words are encoded by matching sound tokens, as above; else by merging
-  std::vector<Origin> origins_;
+  Array<Origin> origins_;
   PieceTrie sound_;
-  PieceTable words_;  // by_match_: only those that whole_words finds and matching doesn't
+  PieceTrie others_;   // words that whole_words finds and matching doesn't
+  bool any_others_ = false;
+  PieceTable words_;  // unless by_match_
   // Whether a piece's own bytes merge to it: 0 not yet known, 1 yes, 2 no. Found out when first asked for; any
   // thread finds the same.
   std::unique_ptr<std::atomic<std::uint8_t>[]> own_merge_;

@@ -20,7 +20,28 @@ void BpeAlphabet::Table::set(char32_t c, Token id) {
     page = static_cast<std::uint16_t>(pages_.size());
     pages_.push_back(empty_page());
   }
-  pages_[page][c & 255] = id;
+  pages_.at(page)[c & 255] = id;
+}
+
+bool BpeAlphabet::Table::ids_below(std::size_t limit) const {
+  const auto below = [&](Token id) { return id < static_cast<std::int64_t>(limit); };
+  return std::all_of(pages_.begin(), pages_.end(),
+                     [&](const auto& page) { return std::all_of(page.begin(), page.end(), below); });
+}
+
+bool BpeAlphabet::ids_below(std::size_t limit) const {
+  const auto below = [&](const auto& ids) {
+    return std::all_of(ids.begin(), ids.end(), [&](Token id) { return id < static_cast<std::int64_t>(limit); });
+  };
+  if (bytes_) {
+    for (const auto& first : *bytes_) {
+      for (const auto& last : first) {
+        if (!below(last)) return false;
+      }
+    }
+  }
+  return options_.unknown < static_cast<std::int64_t>(limit) && (!fallback_ || below(*fallback_)) &&
+         std::all_of(characters_.begin(), characters_.end(), [&](const Table& table) { return table.ids_below(limit); });
 }
 
 BpeAlphabet BpeAlphabet::of_bytes(const PieceTable& vocabulary, Options options) {

@@ -1,6 +1,7 @@
 // The symbols that byte-pair encoding starts from: the ids of a word's bytes or characters.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <optional>
@@ -8,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "array.h"
 #include "piece_table.h"
 #include "weft/token.h"
 
@@ -20,6 +22,11 @@ class BpeAlphabet {
     bool fuse_unknown = false;  ///< One `unknown` for neighbours.
     std::string prefix{};       ///< Of all pieces but a word's first (`continuing_subword_prefix`).
     std::string suffix{};       ///< Of a word's last piece (`end_of_word_suffix`).
+
+    template <typename Archive, typename Self>
+    static void fields(Archive& archive, Self& self) {
+      archive(self.unknown, self.fuse_unknown, self.prefix, self.suffix);
+    }
   };
   /// The id of each byte where it stands: [first in the word][last in the word][byte]; -1 for none.
   using ByteIds = std::array<std::array<std::array<Token, 256>, 2>, 2>;
@@ -31,6 +38,15 @@ class BpeAlphabet {
   /// Of characters.
   /// @param fallback  Whether there is byte fallback.
   static BpeAlphabet of_characters(const PieceTable& vocabulary, Options options, bool fallback);
+
+  template <typename Archive, typename Self>
+  static void fields(Archive& archive, Self& self) {
+    archive(self.options_, self.complete_, self.bytes_, self.characters_, self.fallback_);
+    if constexpr (Archive::kReads) {
+      archive.demand(self.bytes_ || self.characters_.size() == (self.has_affixes() ? 4 : 1), "has an alphabet without letters");
+    }
+  }
+  [[nodiscard]] bool ids_below(std::size_t limit) const;
 
   /// Whether one byte or character has several ids, by its place: a word's text then doesn't name its piece.
   [[nodiscard]] bool has_affixes() const { return !options_.prefix.empty() || !options_.suffix.empty(); }
@@ -57,10 +73,20 @@ class BpeAlphabet {
    public:
     void set(char32_t c, Token id);
     [[nodiscard]] Token operator[](char32_t c) const { return pages_[index_[c >> 8]][c & 255]; }
+    [[nodiscard]] bool ids_below(std::size_t limit) const;
+
+    template <typename Archive, typename Self>
+    static void fields(Archive& archive, Self& self) {
+      archive(self.index_, self.pages_);
+      if constexpr (Archive::kReads) {
+        archive.demand(std::all_of(self.index_.begin(), self.index_.end(), [&](auto page) { return page < self.pages_.size(); }),
+                       "has an alphabet with a page that isn't there");
+      }
+    }
 
    private:
     std::array<std::uint16_t, 0x1100> index_{};
-    std::vector<std::array<Token, 256>> pages_ = {empty_page()};
+    Array<std::array<Token, 256>> pages_ = Array<std::array<Token, 256>>({empty_page()});
     static std::array<Token, 256> empty_page();
   };
 

@@ -23,15 +23,20 @@ std::string to_byte_level(std::string_view bytes) {
   return out;
 }
 
-std::optional<std::string> from_byte_level(std::string_view text) {
-  std::string out;
-  out.reserve(text.size());
+bool append_from_byte_level(std::string_view text, std::string& out) {
   for (std::size_t pos = 0; pos < text.size();) {
     const CodePoint c = decode_at(text, pos);
-    if (c.value >= kChars || kCharToByte[c.value] < 0) return std::nullopt;
+    if (c.value >= kChars || kCharToByte[c.value] < 0) return false;
     out += static_cast<char>(kCharToByte[c.value]);
     pos += c.length;
   }
+  return true;
+}
+
+std::optional<std::string> from_byte_level(std::string_view text) {
+  std::string out;
+  out.reserve(text.size());
+  if (!append_from_byte_level(text, out)) return std::nullopt;
   return out;
 }
 

@@ -25,5 +25,7 @@ std::string to_byte_level(std::string_view bytes);
 
 /// The bytes that `text` stands for, or nothing if a character of it stands for none.
 std::optional<std::string> from_byte_level(std::string_view text);
+/// The same, behind what `out` holds; false if there are none: `out` then ends with some.
+[[nodiscard]] bool append_from_byte_level(std::string_view text, std::string& out);
 
 }  // namespace weft::tokenizer

@@ -1,5 +1,7 @@
 #include "charsmap.h"
 
+#include <utility>
+
 #include "utf8.h"
 
 namespace weft::tokenizer {
@@ -29,30 +31,11 @@ Charsmap::Charsmap(std::string_view bytes) {
     throw CharsmapError{"the character map says that its double array has " + std::to_string(size) + " of " +
                         std::to_string(bytes.size()) + " bytes"};
   }
-  units_.resize(size / 4);
-  for (std::size_t i = 0; i < units_.size(); ++i) units_[i] = read_u32(bytes, 4 * i);
-  replacements_ = bytes.substr(size);
-
-  // Once this holds, no lookup leaves the array or the replacements.
-  if (valid_utf8_prefix(replacements_) != replacements_.size()) {
-    throw CharsmapError{"a replacement in the character map is not UTF-8"};
-  }
-  if (replacements_.empty() || replacements_.back() != '\0') {
-    throw CharsmapError{"the last replacement in the character map has no end"};
-  }
-  for (std::size_t i = 0; i < units_.size(); ++i) {
-    const std::uint32_t unit = units_[i];
-    if (is_value(unit)) continue;
-    const std::size_t children = i ^ offset_of(unit);
-    const std::string place = "unit " + std::to_string(i) + " of the character map ";
-    if ((children | 0xFF) >= units_.size()) throw CharsmapError{place + "points behind its end"};
-    if (!has_value(unit)) continue;
-    if (!is_value(units_[children])) throw CharsmapError{place + "lacks its value"};
-    const std::uint32_t value = value_of(units_[children]);
-    if (value >= replacements_.size() || (static_cast<unsigned char>(replacements_[value]) & 0xC0) == 0x80) {
-      throw CharsmapError{place + "points to no replacement"};
-    }
-  }
+  std::vector<std::uint32_t> units(size / 4);
+  for (std::size_t i = 0; i < units.size(); ++i) units[i] = read_u32(bytes, 4 * i);
+  units_ = Array<std::uint32_t>(std::move(units));
+  replacements_.append(bytes.substr(size));
+  check();
 
   for (std::size_t first = 0; first < plain_.size(); ++first) {
     std::string text(1, static_cast<char>(first));
@@ -63,6 +46,32 @@ Charsmap::Charsmap(std::string_view bytes) {
       bool goes_on = false;
       walk(text, [&](std::size_t length, auto) { return goes_on = length == 2; });
       plain_[first] = !goes_on;
+    }
+  }
+}
+
+// Once this holds, no lookup leaves the array or the replacements.
+void Charsmap::check() const {
+  const std::string_view replacements(replacements_.data(), replacements_.size());
+  if (valid_utf8_prefix(replacements) != replacements.size()) {
+    throw CharsmapError{"a replacement in the character map is not UTF-8"};
+  }
+  if (replacements.empty() || replacements.back() != '\0') {
+    throw CharsmapError{"the last replacement in the character map has no end"};
+  }
+  for (std::size_t i = 0; i < units_.size(); ++i) {
+    const std::uint32_t unit = units_[i];
+    if (is_value(unit)) continue;
+    const std::size_t children = i ^ offset_of(unit);
+    const auto fail = [&](const char* what) {
+      throw CharsmapError{"unit " + std::to_string(i) + " of the character map " + what};
+    };
+    if ((children | 0xFF) >= units_.size()) fail("points behind its end");
+    if (!has_value(unit)) continue;
+    if (!is_value(units_[children])) fail("lacks its value");
+    const std::uint32_t value = value_of(units_[children]);
+    if (value >= replacements_.size() || (static_cast<unsigned char>(replacements_[value]) & 0xC0) == 0x80) {
+      fail("points to no replacement");
     }
   }
 }
@@ -86,7 +95,7 @@ void Charsmap::walk(std::string_view text, Found&& found) const {
 }
 
 std::string_view Charsmap::replacement(std::uint32_t place) const {
-  const std::string_view rest = std::string_view(replacements_).substr(place);
+  const std::string_view rest = std::string_view(replacements_.data(), replacements_.size()).substr(place);
   return rest.substr(0, rest.find('\0'));
 }
 
@@ -94,7 +103,7 @@ Charsmap::Match Charsmap::longest(std::string_view text, std::size_t pos) const 
   std::size_t longest = 0;
   std::uint32_t place = 0;
   walk(text.substr(pos), [&](std::size_t length, std::optional<std::uint32_t> value) {
-    if (value) longest = length, place = *value;
+    if (value && ends_character(text, pos + length)) longest = length, place = *value;
     return false;
   });
   return longest == 0 ? Match{0, {}} : Match{longest, replacement(place)};

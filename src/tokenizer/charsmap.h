@@ -11,6 +11,8 @@
 #include <string_view>
 #include <vector>
 
+#include "array.h"
+
 namespace weft::tokenizer {
 
 /// What is wrong with the bytes of a map.
@@ -30,6 +32,20 @@ class Charsmap {
 
   [[nodiscard]] bool empty() const { return units_.empty(); }
 
+  template <typename Archive, typename Self>
+  static void fields(Archive& archive, Self& self) {
+    archive(self.units_, self.replacements_, self.plain_);
+    if constexpr (Archive::kReads) {
+      if (!self.empty()) {
+        try {
+          self.check();
+        } catch (const CharsmapError& error) {
+          archive.fail(error.message);
+        }
+      }
+    }
+  }
+
   struct Match {
     std::size_t length;  ///< Bytes of text that the rule takes; 0: no rule applies.
     std::string_view replacement;
@@ -40,6 +56,11 @@ class Charsmap {
   /// Precompiled, which asks for whole grapheme clusters of at most 5 bytes, then for characters.
   [[nodiscard]] std::optional<std::string_view> shortest(std::string_view chunk) const;
 
+  /// Whether a rule may start with this byte; ASCII with something else behind it aside.
+  [[nodiscard]] bool may_start_with(char first) const {
+    const auto byte = static_cast<unsigned char>(first);
+    return !empty() && (byte >= plain_.size() || plain_[byte] == 0);
+  }
   /// Behind the bytes from `pos` on that are ASCII and that no rule touches: where a quick copy may go to.
   [[nodiscard]] std::size_t skip_plain(std::string_view text, std::size_t pos) const;
 
@@ -47,13 +68,14 @@ class Charsmap {
   template <typename Found>
   void walk(std::string_view text, Found&& found) const;
   [[nodiscard]] std::string_view replacement(std::uint32_t place) const;
+  void check() const;
 
-  std::vector<std::uint32_t> units_;
-  std::string replacements_;
-  // Of each ASCII character: whether no rule is that character alone, or that and another ASCII character.
-  std::array<bool, 128> plain_ = [] {
-    std::array<bool, 128> all{};
-    all.fill(true);
+  Array<std::uint32_t> units_;
+  Array<char> replacements_;
+  // Of each ASCII character: 1 where no rule is that character alone, or that and another ASCII character.
+  std::array<std::uint8_t, 128> plain_ = [] {
+    std::array<std::uint8_t, 128> all{};
+    all.fill(1);
     return all;
   }();
 };

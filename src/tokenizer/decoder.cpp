@@ -1,10 +1,12 @@
 #include "decoder.h"
 
 #include <algorithm>
+#include <tuple>
 #include <utility>
 
 #include "byte_level.h"
 #include "pre_tokenizer.h"
+#include "sentencepiece_decoder.h"
 #include "split_patterns.h"
 #include "utf8.h"
 
@@ -342,23 +344,42 @@ class Gather : public DecoderStep {
   std::string text_;
 };
 
-template <typename Make>
+// Makes steps of one class, which are lent these arguments.
+template <Decoder::Kind kind, typename Step, typename... Arguments>
 class Factory : public Decoder::StepFactory {
  public:
-  explicit Factory(Make make) : make_(std::move(make)) {}
-  [[nodiscard]] std::unique_ptr<DecoderStep> make() const override { return make_(); }
+  explicit Factory(Arguments... arguments) : arguments_(std::move(arguments)...) {}
+  [[nodiscard]] std::unique_ptr<DecoderStep> make() const override {
+    return std::apply([](const auto&... arguments) { return std::make_unique<Step>(arguments...); }, arguments_);
+  }
+  void save(CompiledWriter& writer) const override {
+    std::apply([&](const auto&... arguments) { writer(kind, arguments...); }, arguments_);
+  }
+  static std::unique_ptr<const Decoder::StepFactory> read(CompiledReader& reader) {
+    std::tuple<Arguments...> arguments;
+    std::apply([&](auto&... each) { reader(each...); }, arguments);
+    if constexpr (kind == Decoder::Kind::kStrip || kind == Decoder::Kind::kStripText) {
+      reader.demand(!std::get<0>(arguments).empty(), "strips nothing");
+    }
+    return std::apply([](auto&... each) { return std::make_unique<Factory>(std::move(each)...); }, arguments);
+  }
 
  private:
-  Make make_;
+  std::tuple<Arguments...> arguments_;
 };
-template <typename Make>
-std::unique_ptr<const Decoder::StepFactory> factory_of(Make make) {
-  return std::make_unique<Factory<Make>>(std::move(make));
-}
-template <typename Step>
-std::unique_ptr<const Decoder::StepFactory> factory_of_plain() {
-  return factory_of([] { return std::make_unique<Step>(); });
-}
+
+using Kind = Decoder::Kind;
+using ByteLevelFactory = Factory<Kind::kByteLevel, ByteLevel>;
+using ByteFallbackFactory = Factory<Kind::kByteFallback, ByteFallback>;
+using ReplaceLiteralFactory = Factory<Kind::kReplaceLiteral, ReplaceLiteral, std::string, std::string>;
+using ReplaceRegexFactory = Factory<Kind::kReplaceRegex, ReplaceRegex, Regex, std::string>;
+using StripFactory = Factory<Kind::kStrip, Strip, std::string, std::size_t, std::size_t>;
+using StripTextFactory = Factory<Kind::kStripText, StripText, std::string, std::size_t, std::size_t>;
+using MetaspaceFactory = Factory<Kind::kMetaspace, MetaspaceStep, std::string, bool>;
+using WordPieceFactory = Factory<Kind::kWordPiece, WordPieceStep, std::string, bool>;
+using BpeFactory = Factory<Kind::kBpe, BpeStep, std::string>;
+using CtcFactory = Factory<Kind::kCtc, CtcStep, std::string, std::string, bool>;
+using GatherFactory = Factory<Kind::kGather, Gather>;
 
 }  // namespace
 
@@ -370,7 +391,7 @@ Decoder& Decoder::operator=(Decoder&&) noexcept = default;
 // A step behind Fuse or ByteLevel sees one piece. Of a text that comes in stretches, few can make do with these.
 void Decoder::gather() {
   plain_bytes_ = false;
-  if (fused_) add(factory_of_plain<Gather>());
+  if (fused_) add(std::make_unique<GatherFactory>());
   fused_ = false;
 }
 
@@ -382,13 +403,13 @@ void Decoder::add(std::unique_ptr<const StepFactory> factory) {
 void Decoder::add_byte_level() {
   gather();
   const bool first = factories_.empty();
-  add(factory_of_plain<ByteLevel>());
+  add(std::make_unique<ByteLevelFactory>());
   plain_bytes_ = first;
   fused_ = true;
 }
 void Decoder::add_byte_fallback() {
   gather();
-  add(factory_of_plain<ByteFallback>());
+  add(std::make_unique<ByteFallbackFactory>());
 }
 void Decoder::add_fuse() {
   no_decoder_ = false;
@@ -398,41 +419,68 @@ void Decoder::add_replace(std::string literal, std::string content) {
   // A single character can't lie across two stretches.
   const bool one_character = decode_at(literal, 0).length == literal.size();
   if (!one_character) gather();
-  add(factory_of([literal = std::move(literal), content = std::move(content)] {
-    return std::make_unique<ReplaceLiteral>(literal, content);
-  }));
+  add(std::make_unique<ReplaceLiteralFactory>(std::move(literal), std::move(content)));
 }
 void Decoder::add_replace(Regex pattern, std::string content) {
   gather();
-  add(factory_of([pattern = std::move(pattern), content = std::move(content)] {
-    return std::make_unique<ReplaceRegex>(pattern, content);
-  }));
+  add(std::make_unique<ReplaceRegexFactory>(std::move(pattern), std::move(content)));
 }
 void Decoder::add_strip(std::string character, std::size_t start, std::size_t stop) {
-  add(factory_of([character = std::move(character), start, stop, fused = fused_]() -> std::unique_ptr<DecoderStep> {
-    if (fused) return std::make_unique<StripText>(character, start, stop);
-    return std::make_unique<Strip>(character, start, stop);
-  }));
+  if (fused_) {
+    add(std::make_unique<StripTextFactory>(std::move(character), start, stop));
+  } else {
+    add(std::make_unique<StripFactory>(std::move(character), start, stop));
+  }
 }
 void Decoder::add_metaspace(std::string replacement, bool drop_first) {
   gather();
-  add(factory_of([replacement = std::move(replacement), drop_first] {
-    return std::make_unique<MetaspaceStep>(replacement, drop_first);
-  }));
+  add(std::make_unique<MetaspaceFactory>(std::move(replacement), drop_first));
 }
 void Decoder::add_word_piece(std::string prefix, bool cleanup) {
   gather();
-  add(factory_of([prefix = std::move(prefix), cleanup] { return std::make_unique<WordPieceStep>(prefix, cleanup); }));
+  add(std::make_unique<WordPieceFactory>(std::move(prefix), cleanup));
 }
 void Decoder::add_bpe(std::string suffix) {
   gather();
-  add(factory_of([suffix = std::move(suffix)] { return std::make_unique<BpeStep>(suffix); }));
+  add(std::make_unique<BpeFactory>(std::move(suffix)));
 }
 void Decoder::add_ctc(std::string pad, std::string word_delimiter, bool cleanup) {
   gather();
-  add(factory_of([pad = std::move(pad), word_delimiter = std::move(word_delimiter), cleanup] {
-    return std::make_unique<CtcStep>(pad, word_delimiter, cleanup);
-  }));
+  add(std::make_unique<CtcFactory>(std::move(pad), std::move(word_delimiter), cleanup));
+}
+
+void Decoder::save(CompiledWriter& writer) const {
+  writer(no_decoder_, plain_bytes_, factories_.size());
+  for (const auto& factory : factories_) factory->save(writer);
+}
+
+Decoder Decoder::read(CompiledReader& reader) {
+  Decoder result;
+  bool no_decoder = false, plain_bytes = false;
+  std::size_t steps = 0;
+  reader(no_decoder, plain_bytes, steps);
+  const auto read_one = [&]() -> std::unique_ptr<const StepFactory> {
+    switch (reader.take<Kind>()) {
+      case Kind::kByteLevel: return ByteLevelFactory::read(reader);
+      case Kind::kByteFallback: return ByteFallbackFactory::read(reader);
+      case Kind::kReplaceLiteral: return ReplaceLiteralFactory::read(reader);
+      case Kind::kReplaceRegex: return ReplaceRegexFactory::read(reader);
+      case Kind::kStrip: return StripFactory::read(reader);
+      case Kind::kStripText: return StripTextFactory::read(reader);
+      case Kind::kMetaspace: return MetaspaceFactory::read(reader);
+      case Kind::kWordPiece: return WordPieceFactory::read(reader);
+      case Kind::kBpe: return BpeFactory::read(reader);
+      case Kind::kCtc: return CtcFactory::read(reader);
+      case Kind::kGather: return GatherFactory::read(reader);
+      case Kind::kSentencePiece: return read_sentencepiece_decoding(reader);
+      case Kind::kDenormalizing: break;
+    }
+    return read_sentencepiece_denormalizing(reader);
+  };
+  for (; steps > 0; --steps) result.add(read_one());
+  result.no_decoder_ = no_decoder;
+  result.plain_bytes_ = plain_bytes;
+  return result;
 }
 
 std::string Decoder::bytes_of(std::string_view piece) {

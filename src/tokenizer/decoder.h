@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "compiled.h"
 #include "json.h"
 #include "regex.h"
 
@@ -34,7 +35,6 @@ class DecoderStep {
 
 class Decoder {
  public:
-
   /// Pieces joined with blanks: Hugging Face's way where a file names no decoder.
   Decoder();
   ~Decoder();
@@ -59,9 +59,33 @@ class Decoder {
    public:
     virtual ~StepFactory() = default;
     [[nodiscard]] virtual std::unique_ptr<DecoderStep> make() const = 0;
+    /// Writes its kind and what it was made of.
+    virtual void save(CompiledWriter& writer) const = 0;
   };
+  /// What a compiled file begins a step with.
+  enum class Kind {
+    kByteLevel,
+    kByteFallback,
+    kReplaceLiteral,
+    kReplaceRegex,
+    kStrip,
+    kStripText,
+    kMetaspace,
+    kWordPiece,
+    kBpe,
+    kCtc,
+    kGather,
+    kSentencePiece,
+    kDenormalizing,
+  };
+  friend constexpr Kind last_of(Kind) { return Kind::kDenormalizing; }
   void add(std::unique_ptr<const StepFactory> factory);
   /// @}
+
+  void save(CompiledWriter& writer) const;
+  /// Reads what save() wrote.
+  /// @throws Error{kCorrupt}
+  static Decoder read(CompiledReader& reader);
 
   /// Whether a text is just the bytes of its pieces (bytes_of()), ill-formed ones repaired.
   [[nodiscard]] bool is_plain_bytes() const { return plain_bytes_; }

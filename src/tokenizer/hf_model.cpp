@@ -1,6 +1,8 @@
 #include "hf_model.h"
 
 #include <algorithm>
+#include <array>
+#include <cstdint>
 #include <limits>
 #include <optional>
 #include <string>
@@ -47,23 +49,49 @@ std::vector<Bpe::Merge> read_merges(const JsonValue& merges, const PieceTable& v
                                     const std::unordered_set<Token>& special) {
   std::vector<Bpe::Merge> result;
   result.reserve(merges.expect_array().size());
-  std::string joined;
-  for (const auto& [key, merge] : merges) {
-    if (merge.kind() == JsonKind::kString && merge.string().starts_with("#version")) continue;
+  std::vector<bool> is_special(vocabulary.size());
+  for (const Token id : special) {
+    if (static_cast<std::size_t>(id) < is_special.size()) is_special[static_cast<std::size_t>(id)] = true;
+  }
+  // A large table is in no cache: what is looked up in it is asked for some merges ahead.
+  struct Asked {
+    std::optional<JsonValue> merge;
+    std::array<std::string_view, 2> halves;
+    std::string joined;
+    std::array<std::uint64_t, 3> hashes;
+  };
+  std::array<Asked, 8> waiting;
+  const auto ask = [&](Asked& asked, const JsonValue& merge) {
     const Halves halves = read_halves(merge);
-    const auto find = [&](std::string_view piece, const char* verb) {
-      const Token id = vocabulary.find(piece);
-      if (id < 0) merge.fail(std::string("merge ") + verb + " " + quoted(piece) + ", which is not in model.vocab");
-      return id;
-    };
-    const Token left = find(halves.left, "uses"), right = find(halves.right, "uses");
     if (!halves.right.starts_with(prefix)) {
       merge.fail("the second piece lacks the continuing_subword_prefix " + quoted(prefix));
     }
-    joined.assign(halves.left).append(halves.right.substr(prefix.size()));
-    const Token merged = find(joined, "makes");
-    if (!special.contains(merged)) result.push_back({left, right, merged});
+    asked.merge = merge;
+    asked.halves = {halves.left, halves.right};
+    asked.joined.assign(halves.left).append(halves.right.substr(prefix.size()));
+    asked.hashes = {hash_of(halves.left), hash_of(halves.right), hash_of(asked.joined)};
+    for (const std::uint64_t hash : asked.hashes) vocabulary.prefetch(hash);
+  };
+  const auto answer = [&](Asked& asked) {
+    if (!asked.merge) return;
+    const auto find = [&](std::string_view piece, std::uint64_t hash, const char* verb) {
+      const Token id = vocabulary.find(piece, hash);
+      if (id < 0) asked.merge->fail(std::string("merge ") + verb + " " + quoted(piece) + ", which is not in model.vocab");
+      return id;
+    };
+    const Token left = find(asked.halves[0], asked.hashes[0], "uses"), right = find(asked.halves[1], asked.hashes[1], "uses");
+    const Token merged = find(asked.joined, asked.hashes[2], "makes");
+    if (!is_special[static_cast<std::size_t>(merged)]) result.push_back({left, right, merged});
+    asked.merge.reset();
+  };
+  std::size_t next = 0;
+  for (const auto& [key, merge] : merges) {
+    if (merge.kind() == JsonKind::kString && merge.string().starts_with("#version")) continue;
+    answer(waiting[next]);
+    ask(waiting[next], merge);
+    next = (next + 1) % waiting.size();
   }
+  for (std::size_t i = 0; i < waiting.size(); ++i) answer(waiting[(next + i) % waiting.size()]);
   return result;
 }
 
@@ -73,8 +101,56 @@ void check_id(const JsonValue& json, std::size_t id, const TokenizerLimits& limi
             ErrorCode::kTooLarge, "raise TokenizerLimits::vocab_size if the file is right");
 }
 
-std::unique_ptr<const Model> read_bpe(const JsonValue& model, const PieceTable& vocabulary,
-                                      const std::unordered_set<Token>& special, bool& keep_bytes) {
+class PendingBpe : public PendingModel {
+ public:
+  PendingBpe(std::vector<Bpe::Merge> merges, BpeAlphabet alphabet, bool whole_words, bool of_bytes, const PieceTable& vocabulary,
+             const std::unordered_set<Token>& special)
+      : merges_(std::move(merges)),
+        alphabet_(std::move(alphabet)),
+        whole_words_(whole_words),
+        of_bytes_(of_bytes),
+        vocabulary_(vocabulary),
+        special_(special) {}
+
+  [[nodiscard]] std::unique_ptr<const Model> make() override {
+    PieceTable words;
+    words.resize(vocabulary_.size());
+    std::string bytes;
+    for (Token id = 0; id < static_cast<Token>(vocabulary_.size()); ++id) {
+      if (!vocabulary_.has(id)) continue;
+      std::string_view piece = vocabulary_[id];
+      if (of_bytes_) {
+        // A piece with a character outside of the byte-level alphabet is one that no word is spelled like.
+        bytes.clear();
+        if (!append_from_byte_level(piece, bytes)) continue;
+        piece = bytes;
+      }
+      const std::size_t one = of_bytes_ || piece.empty() ? 1 : decode_at(piece, 0).length;
+      if (piece.empty() || (piece.size() > one && special_.contains(id))) continue;
+      words.set(id, piece);
+    }
+    return std::make_unique<Bpe>(std::move(merges_), std::move(alphabet_), std::move(words), whole_words_);
+  }
+
+ private:
+  std::vector<Bpe::Merge> merges_;
+  BpeAlphabet alphabet_;
+  bool whole_words_, of_bytes_;
+  const PieceTable& vocabulary_;
+  std::unordered_set<Token> special_;
+};
+
+class ReadyModel : public PendingModel {
+ public:
+  explicit ReadyModel(std::unique_ptr<const Model> model) : model_(std::move(model)) {}
+  [[nodiscard]] std::unique_ptr<const Model> make() override { return std::move(model_); }
+
+ private:
+  std::unique_ptr<const Model> model_;
+};
+
+std::unique_ptr<PendingModel> read_bpe(const JsonValue& model, const PieceTable& vocabulary,
+                                       const std::unordered_set<Token>& special, bool& keep_bytes) {
   if (const auto dropout = model.find("dropout"); dropout && dropout->number() != 0) {
     dropout->fail("dropout makes ids random and is not supported", ErrorCode::kUnsupported,
                   "set it to null: it is meant for training");
@@ -101,26 +177,8 @@ std::unique_ptr<const Model> read_bpe(const JsonValue& model, const PieceTable& 
   }
 
   std::vector<Bpe::Merge> merges = read_merges(model.at("merges"), vocabulary, prefix, special);
-  PieceTable words;
-  words.resize(vocabulary.size());
-  words.reserve(vocabulary.size());
-  for (Token id = 0; id < static_cast<Token>(vocabulary.size()); ++id) {
-    if (!vocabulary.has(id)) continue;
-    std::string_view piece = vocabulary[id];
-    std::optional<std::string> bytes;
-    if (keep_bytes) {
-      // A piece with a character outside of the byte-level alphabet is one that no word is spelled like.
-      bytes = from_byte_level(piece);
-      if (!bytes) continue;
-      piece = *bytes;
-    }
-    const std::size_t one = keep_bytes || piece.empty() ? 1 : decode_at(piece, 0).length;
-    if (piece.empty() || (special.contains(id) && piece.size() > one)) continue;
-    words.set(id, piece);
-    words.index(id);
-  }
-  return std::make_unique<Bpe>(merges, *std::move(alphabet), std::move(words),
-                               model.boolean_or("ignore_merges", false));
+  return std::make_unique<PendingBpe>(std::move(merges), *std::move(alphabet), model.boolean_or("ignore_merges", false),
+                                      keep_bytes, vocabulary, special);
 }
 
 std::unique_ptr<const Model> read_unigram(const JsonValue& model, const PieceTable& vocabulary,
@@ -237,13 +295,13 @@ PieceTable read_vocabulary(const JsonValue& model, ModelKind kind, const Tokeniz
   return pieces;
 }
 
-std::unique_ptr<const Model> read_model(const JsonValue& model, ModelKind kind, const PieceTable& vocabulary,
-                                        const std::unordered_set<Token>& special, bool& keep_bytes) {
+std::unique_ptr<PendingModel> read_model(const JsonValue& model, ModelKind kind, const PieceTable& vocabulary,
+                                         const std::unordered_set<Token>& special, bool& keep_bytes) {
   if (kind == ModelKind::kBpe) return read_bpe(model, vocabulary, special, keep_bytes);
   keep_bytes = false;
-  if (kind == ModelKind::kUnigram) return read_unigram(model, vocabulary, special);
-  if (kind == ModelKind::kWordPiece) return read_word_piece(model, vocabulary, special);
-  return read_word_level(model, vocabulary, special);
+  return std::make_unique<ReadyModel>(kind == ModelKind::kUnigram     ? read_unigram(model, vocabulary, special)
+                                      : kind == ModelKind::kWordPiece ? read_word_piece(model, vocabulary, special)
+                                                                      : read_word_level(model, vocabulary, special));
 }
 
 }  // namespace weft::tokenizer

@@ -77,7 +77,9 @@ std::unordered_set<Token> special_ids(const std::vector<AddedToken>& added) {
 
 }  // namespace
 
-std::unique_ptr<const Tokenizer> parse_hf_tokenizer(const JsonValue& root, const TokenizerLimits& limits) {
+std::unique_ptr<const Tokenizer> parse_hf_tokenizer(std::unique_ptr<const JsonDocument> document,
+                                                    const std::function<void()>& release, const TokenizerLimits& limits) {
+  const JsonValue root = document->root();
   if (const auto version = root.find("version"); version && version->string() != "1.0") {
     version->fail("version " + quoted(version->string()) + " is not supported; this is: 1.0", ErrorCode::kUnsupported,
                   "report the model");
@@ -94,13 +96,16 @@ std::unique_ptr<const Tokenizer> parse_hf_tokenizer(const JsonValue& root, const
   stages.truncation = read_truncation(root.find("truncation"));
   stages.padding = read_padding(root.find("padding"));
   bool keep_bytes = stages.pre_tokenizer.can_keep_bytes();
-  stages.model = read_model(model, kind, stages.pieces, special_ids(added), keep_bytes);
+  const auto pending = read_model(model, kind, stages.pieces, special_ids(added), keep_bytes);
   if (keep_bytes) stages.pre_tokenizer.keep_bytes();
   try {
     stages.added = AddedTokens(std::move(added), stages.normalizer);
   } catch (const Error& error) {  // of the normalizer, on the contents
     root.at("added_tokens").fail(error.message(), error.code(), error.fix());
   }
+  document.reset();
+  release();
+  stages.model = pending->make();
   stages.text_bytes = std::min<std::size_t>(limits.text_bytes, std::numeric_limits<std::int32_t>::max());
   return make_tokenizer(std::move(stages));
 }

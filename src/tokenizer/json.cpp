@@ -1,10 +1,11 @@
 #include "json.h"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cmath>
+#include <cstring>
 #include <limits>
-#include <nlohmann/json.hpp>
 #include <utility>
 #include <vector>
 
@@ -16,12 +17,13 @@ namespace {
 // Values lie in the order of the file, each object and array before what it holds: no pointers, no allocation a value, eight
 // bytes each, since large files have half a million.
 struct Node {
-  std::uint32_t kind : 3;         // JsonKind
+  std::uint32_t kind : 3;         // JsonKind, or kUnescaped
   std::uint32_t count : 29;       // kArray, kObject: members; kString: bytes
-  std::uint32_t value;            // kBool, kInteger; kReal: into `reals`; kString: into `strings`; kArray, kObject: the
-                                  // node after the last one inside
+  std::uint32_t value;            // kBool, kInteger; kReal: into `reals`; kString: into the file; kUnescaped: into `strings`;
+                                  // kArray, kObject: the node after the last one inside
 };
-constexpr std::size_t kMaxBytes = std::size_t{1} << 29;  // of a file, so that all of these fit
+constexpr std::uint32_t kUnescaped = 7;  // a string that the file spells with escapes
+constexpr std::uint32_t kMaxBytes = std::uint32_t{1} << 29;  // of a file, so that all of these fit
 
 constexpr std::string_view kFix = "the file is cut short or was edited; fetch it again";
 
@@ -38,12 +40,19 @@ std::string_view name_of(JsonKind kind) {
   return "a value";
 }
 
-// 10 to the power of `exponent`, 0 to 308, correctly rounded.
+constexpr std::int64_t kMostExponent = 308;
+
+// 10 to the power of `exponent`, 0 to kMostExponent, correctly rounded.
 double power_of_ten(std::int64_t exponent) {
-  const std::string text = "1e" + std::to_string(exponent);
-  double value = 0;
-  std::from_chars(text.data(), text.data() + text.size(), value);
-  return value;
+  static const auto kPowers = [] {
+    std::array<double, kMostExponent + 1> powers{};
+    for (std::size_t i = 0; i < powers.size(); ++i) {
+      const std::string text = "1e" + std::to_string(i);
+      std::from_chars(text.data(), text.data() + text.size(), powers[i]);
+    }
+    return powers;
+  }();
+  return kPowers[static_cast<std::size_t>(exponent)];
 }
 
 // A number as serde_json reads it, which Hugging Face's library uses: quick, and off by a unit in the last place now and
@@ -76,9 +85,8 @@ double real_of(std::string_view text) {
     exponent += minus ? -written : written;
   }
   double value = static_cast<double>(significand);
-  constexpr std::int64_t kMost = 308;
-  for (; exponent < -kMost && value != 0; exponent += kMost) value /= 1e308;
-  if (exponent > kMost && value != 0) return negative ? -HUGE_VAL : HUGE_VAL;
+  for (; exponent < -kMostExponent && value != 0; exponent += kMostExponent) value /= 1e308;
+  if (exponent > kMostExponent && value != 0) return negative ? -HUGE_VAL : HUGE_VAL;
   if (value != 0) value = exponent < 0 ? value / power_of_ten(-exponent) : value * power_of_ten(exponent);
   return negative ? -value : value;
 }
@@ -107,11 +115,16 @@ struct JsonDocument::Data {
   std::vector<Node> nodes;
   std::vector<double> reals;
   std::string strings;
+  std::string_view bytes;  // the file
   std::string name;
 
-  [[nodiscard]] JsonKind kind(std::size_t index) const { return static_cast<JsonKind>(nodes[index].kind); }
+  [[nodiscard]] JsonKind kind(std::size_t index) const {
+    const std::uint32_t kind = nodes[index].kind;
+    return kind == kUnescaped ? JsonKind::kString : static_cast<JsonKind>(kind);
+  }
   [[nodiscard]] std::string_view text(std::size_t index) const {
-    return std::string_view(strings).substr(nodes[index].value, nodes[index].count);
+    const Node& node = nodes[index];
+    return {(node.kind == kUnescaped ? strings.data() : bytes.data()) + node.value, node.count};
   }
   [[nodiscard]] std::size_t after(std::size_t index) const {
     return kind(index) >= JsonKind::kArray ? nodes[index].value : index + 1;
@@ -120,83 +133,229 @@ struct JsonDocument::Data {
 
 namespace {
 
-class Builder : public nlohmann::json_sax<nlohmann::json> {
+// RFC 8259, and nothing beyond it but a byte order mark.
+class JsonParser {
  public:
-  Builder(std::vector<Node>& nodes, std::vector<double>& reals, std::string& strings, std::string_view bytes,
-          const std::string& name, const TokenizerLimits& limits)
-      : nodes_(nodes), reals_(reals), strings_(strings), bytes_(bytes), name_(name), limits_(limits) {}
+  JsonParser(std::vector<Node>& nodes, std::vector<double>& reals, std::string& strings, std::string_view bytes,
+             const std::string& name, const TokenizerLimits& limits)
+      : nodes_(nodes),
+        reals_(reals),
+        strings_(strings),
+        bytes_(bytes),
+        utf8_(valid_utf8_prefix(bytes)),
+        name_(name),
+        limits_(limits) {}
 
-  bool null() override { return add(JsonKind::kNull, 0); }
-  bool boolean(bool value) override { return add(JsonKind::kBool, value); }
-  // Negative and huge: nothing in these files may be, and as a real it reads so in errors.
-  bool number_integer(number_integer_t value) override { return add_real(static_cast<double>(value)); }
-  bool number_unsigned(number_unsigned_t value) override {
-    if (value > std::numeric_limits<std::uint32_t>::max()) return add_real(static_cast<double>(value));
-    return add(JsonKind::kInteger, static_cast<std::uint32_t>(value));
-  }
-  bool number_float(number_float_t, const string_t& text) override { return add_real(real_of(text)); }
-  bool string(string_t& value) override {
-    count();
-    append(value);
-    return true;
-  }
-  bool binary(binary_t&) override { return false; }  // not in JSON
-  bool start_object(std::size_t) override { return open(JsonKind::kObject); }
-  bool start_array(std::size_t) override { return open(JsonKind::kArray); }
-  bool key(string_t& value) override {
-    append(value);
-    return true;
-  }
-  bool end_object() override { return close(); }
-  bool end_array() override { return close(); }
-  bool parse_error(std::size_t position, const std::string&, const nlohmann::detail::exception&) override {
-    const std::string_view before = bytes_.substr(0, position == 0 ? 0 : position - 1);
-    const auto line = 1 + std::count(before.begin(), before.end(), '\n');
-    const std::size_t column = before.size() - (before.rfind('\n') + 1) + 1;
-    throw Error(ErrorCode::kCorrupt,
-                position > bytes_.size() ? "the JSON ends early, after " + std::to_string(bytes_.size()) + " bytes"
-                                         : "not JSON",
-                name_ + ": line " + std::to_string(line) + ", column " + std::to_string(column), std::string(kFix));
+  void parse() {
+    if (bytes_.starts_with("\xEF\xBB\xBF")) pos_ = 3;
+    skip_blanks();
+    while (!value()) {
+    }
+    skip_blanks();
+    if (pos_ != bytes_.size()) fail(pos_);
   }
 
  private:
-  bool add(JsonKind kind, std::uint32_t value) {
-    count();
-    nodes_.push_back({static_cast<std::uint32_t>(kind), 0, value});
-    return true;
-  }
-  bool add_real(double value) {
-    reals_.push_back(value);
-    return add(JsonKind::kReal, static_cast<std::uint32_t>(reals_.size() - 1));
-  }
-  void append(std::string_view value) {
-    nodes_.push_back({static_cast<std::uint32_t>(JsonKind::kString), static_cast<std::uint32_t>(value.size()) & kMaxCount,
-                      static_cast<std::uint32_t>(strings_.size())});
-    strings_ += value;
-  }
-  bool open(JsonKind kind) {
-    add(kind, 0);
-    open_.push_back(nodes_.size() - 1);
-    if (open_.size() <= limits_.json_depth) return true;
-    throw Error(ErrorCode::kTooLarge, "the JSON nests deeper than " + std::to_string(limits_.json_depth) + " levels",
-                name_, "raise TokenizerLimits::json_depth if the file is right");
-  }
-  bool close() {
-    nodes_[open_.back()].value = static_cast<std::uint32_t>(nodes_.size());
-    open_.pop_back();
-    return true;
-  }
-  void count() {
-    if (!open_.empty()) nodes_[open_.back()].count = (nodes_[open_.back()].count + 1) & kMaxCount;
+  // Reads a value, or the start of one, and what ends behind it; true at the end of the outermost one.
+  bool value() {
+    switch (peek()) {
+      case '{': return open(JsonKind::kObject, '}');
+      case '[': return open(JsonKind::kArray, ']');
+      case '"': string(); break;
+      case 't': literal("true", JsonKind::kBool, 1); break;
+      case 'f': literal("false", JsonKind::kBool, 0); break;
+      case 'n': literal("null", JsonKind::kNull, 0); break;
+      default: number();
+    }
+    return next();
   }
 
-  static constexpr std::uint32_t kMaxCount = kMaxBytes - 1;
+  bool open(JsonKind kind, char end) {
+    add(kind, 0, 0);
+    open_.push_back(nodes_.size() - 1);
+    if (open_.size() > limits_.json_depth) {
+      throw Error(ErrorCode::kTooLarge, "the JSON nests deeper than " + std::to_string(limits_.json_depth) + " levels",
+                  name_, "raise TokenizerLimits::json_depth if the file is right");
+    }
+    ++pos_;
+    skip_blanks();
+    if (peek() == end) return close();
+    if (kind == JsonKind::kObject) key();
+    return false;
+  }
+  bool close() {
+    ++pos_;
+    nodes_[open_.back()].value = static_cast<std::uint32_t>(nodes_.size());
+    open_.pop_back();
+    return next();
+  }
+  // Behind a value: the comma and the next key, or the ends of what it is in.
+  bool next() {
+    if (open_.empty()) return true;
+    Node& inside = nodes_[open_.back()];
+    inside.count = (inside.count + 1) & (kMaxBytes - 1);
+    const bool keyed = inside.kind == static_cast<std::uint32_t>(JsonKind::kObject);
+    skip_blanks();
+    if (peek() == (keyed ? '}' : ']')) return close();
+    if (bytes_[pos_] != ',') fail(pos_);
+    ++pos_;
+    skip_blanks();
+    if (keyed) key();
+    return false;
+  }
+  void key() {
+    if (peek() != '"') fail(pos_);
+    string();
+    skip_blanks();
+    if (peek() != ':') fail(pos_);
+    ++pos_;
+    skip_blanks();
+  }
+
+  void literal(std::string_view word, JsonKind kind, std::uint32_t value) {
+    for (const char c : word) {
+      if (peek() != c) fail(pos_);
+      ++pos_;
+    }
+    add(kind, 0, value);
+  }
+
+  void number() {
+    const std::size_t begin = pos_;
+    const auto digits = [&] {
+      if (peek() < '0' || peek() > '9') fail(pos_);
+      while (pos_ < bytes_.size() && bytes_[pos_] >= '0' && bytes_[pos_] <= '9') ++pos_;
+    };
+    const bool negative = peek() == '-';
+    if (negative) ++pos_;
+    if (peek() == '0') {
+      ++pos_;
+    } else {
+      digits();
+    }
+    const auto has = [&](char c) { return pos_ < bytes_.size() && bytes_[pos_] == c; };
+    bool whole = !negative;
+    if (has('.')) whole = false, ++pos_, digits();
+    if (has('e') || has('E')) {
+      whole = false;
+      ++pos_;
+      if (has('+') || has('-')) ++pos_;
+      digits();
+    }
+    const std::string_view text = bytes_.substr(begin, pos_ - begin);
+    std::uint32_t integer = 0;
+    if (whole && std::from_chars(text.data(), text.data() + text.size(), integer).ec == std::errc()) {
+      return add(JsonKind::kInteger, 0, integer);
+    }
+    // Also what is negative or huge: nothing in these files may be, and as a real it reads so in errors.
+    const double real = real_of(text);
+    if (!std::isfinite(real)) fail(pos_);
+    reals_.push_back(real);
+    add(JsonKind::kReal, 0, static_cast<std::uint32_t>(reals_.size() - 1));
+  }
+
+  void string() {
+    const std::size_t begin = ++pos_;
+    skip_plain();
+    if (peek() == '"') {
+      add(JsonKind::kString, pos_ - begin, begin);
+    } else {
+      const std::size_t start = strings_.size();
+      strings_.append(bytes_, begin, pos_ - begin);
+      while (peek() != '"') {
+        if (bytes_[pos_] != '\\') fail(pos_);
+        ++pos_;
+        escape();
+        const std::size_t plain = pos_;
+        skip_plain();
+        strings_.append(bytes_, plain, pos_ - plain);
+      }
+      nodes_.push_back({kUnescaped, static_cast<std::uint32_t>(strings_.size() - start) & (kMaxBytes - 1),
+                        static_cast<std::uint32_t>(start)});
+    }
+    if (pos_ > utf8_) fail(utf8_);
+    ++pos_;
+  }
+  // Up to a quotation mark, a backslash or a control character, eight bytes at a time.
+  void skip_plain() {
+    constexpr std::uint64_t kOnes = ~std::uint64_t{0} / 255, kTops = kOnes * 128;
+    while (pos_ + 8 <= bytes_.size()) {
+      std::uint64_t word;
+      std::memcpy(&word, bytes_.data() + pos_, sizeof word);
+      const auto has = [&](unsigned char c) { return ((word ^ kOnes * c) - kOnes) & ~(word ^ kOnes * c); };
+      if (((has('"') | has('\\') | ((word - kOnes * 0x20) & ~word)) & kTops) != 0) break;
+      pos_ += 8;
+    }
+    while (pos_ < bytes_.size() && bytes_[pos_] != '"' && bytes_[pos_] != '\\' &&
+           static_cast<unsigned char>(bytes_[pos_]) >= 0x20) {
+      ++pos_;
+    }
+  }
+  void escape() {
+    constexpr std::string_view kNames = "\"\\/bfnrt", kValues = "\"\\/\b\f\n\r\t";
+    const char c = peek();
+    if (const std::size_t known = kNames.find(c); known != std::string_view::npos) {
+      strings_ += kValues[known];
+      ++pos_;
+      return;
+    }
+    if (c != 'u') fail(pos_);
+    ++pos_;
+    char32_t value = unit();
+    if (value >= 0xD800 && value < 0xDC00) {
+      if (peek() != '\\') fail(pos_);
+      ++pos_;
+      if (peek() != 'u') fail(pos_);
+      ++pos_;
+      const char32_t low = unit();
+      if (low < 0xDC00 || low > 0xDFFF) fail(pos_ - 1);
+      value = 0x10000 + ((value - 0xD800) << 10) + (low - 0xDC00);
+    } else if (value >= 0xDC00 && value <= 0xDFFF) {
+      fail(pos_ - 1);
+    }
+    append_utf8(strings_, value);
+  }
+  char32_t unit() {
+    char32_t value = 0;
+    for (int i = 0; i < 4; ++i, ++pos_) {
+      const char c = peek();
+      const int digit = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+      if (digit < 0) fail(pos_);
+      value = value << 4 | static_cast<char32_t>(digit);
+    }
+    return value;
+  }
+
+  void add(JsonKind kind, std::size_t count, std::size_t value) {
+    nodes_.push_back({static_cast<std::uint32_t>(kind), static_cast<std::uint32_t>(count) & (kMaxBytes - 1),
+                      static_cast<std::uint32_t>(value)});
+  }
+  void skip_blanks() {
+    while (pos_ < bytes_.size() && (bytes_[pos_] == ' ' || bytes_[pos_] == '\n' || bytes_[pos_] == '\t' || bytes_[pos_] == '\r')) {
+      ++pos_;
+    }
+  }
+  [[nodiscard]] char peek() const {
+    if (pos_ >= bytes_.size()) fail(bytes_.size());
+    return bytes_[pos_];
+  }
+  [[noreturn]] void fail(std::size_t place) const {
+    const std::string_view before = bytes_.substr(0, place);
+    const auto line = 1 + std::count(before.begin(), before.end(), '\n');
+    const std::size_t column = before.size() - (before.rfind('\n') + 1) + 1;
+    throw Error(ErrorCode::kCorrupt,
+                place >= bytes_.size() ? "the JSON ends early, after " + std::to_string(bytes_.size()) + " bytes" : "not JSON",
+                name_ + ": line " + std::to_string(line) + ", column " + std::to_string(column), std::string(kFix));
+  }
+
   std::vector<Node>& nodes_;
   std::vector<double>& reals_;
   std::string& strings_;
   std::string_view bytes_;
+  std::size_t utf8_;  // up to here the bytes are UTF-8
   const std::string& name_;
   const TokenizerLimits& limits_;
+  std::size_t pos_ = 0;
   std::vector<std::size_t> open_;
 };
 
@@ -214,8 +373,9 @@ JsonDocument::JsonDocument(std::string_view bytes, std::string name, const Token
     throw Error(ErrorCode::kTooLarge, "JSON of " + std::to_string(kMaxBytes) + " bytes or more", data_->name,
                 "no tokenizer is so large; fetch it again");
   }
-  Builder builder(data_->nodes, data_->reals, data_->strings, bytes, data_->name, limits);
-  nlohmann::json::sax_parse(bytes.begin(), bytes.end(), &builder);
+  data_->bytes = bytes;
+  data_->nodes.reserve(bytes.size() / 12);  // more than large files have; what isn't used costs no memory
+  JsonParser(data_->nodes, data_->reals, data_->strings, bytes, data_->name, limits).parse();
 }
 
 JsonDocument::~JsonDocument() = default;

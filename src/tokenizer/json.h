@@ -67,6 +67,7 @@ class JsonValue {
 
 class JsonDocument {
  public:
+  /// @param bytes  Lent for the document's life.
   /// @throws Error{kCorrupt}   `bytes` is not JSON; names line and column.
   /// @throws Error{kTooLarge}  nested deeper than limits.json_depth.
   JsonDocument(std::string_view bytes, std::string name, const TokenizerLimits& limits);

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "compiled.h"
 #include "utf8.h"
 #include "weft/token.h"
 
@@ -15,6 +16,12 @@ namespace weft::tokenizer {
 class Model {
  public:
   virtual ~Model() = default;
+
+  /// What a compiled file begins a model with.
+  enum class Kind { kBpe, kUnigram, kWordPiece, kWordLevel, kScoreBpe, kWord, kCharacter };
+  friend constexpr Kind last_of(Kind) { return Kind::kCharacter; }
+  /// Writes its kind and itself.
+  virtual void save(CompiledWriter& writer) const = 0;
 
   /// Encodes the words of one text, and may remember those that it has met.
   class Encoder {
@@ -30,5 +37,19 @@ class Model {
   /// @returns an encoder that this model must outlive.
   [[nodiscard]] virtual std::unique_ptr<Encoder> start(std::size_t text_bytes) const = 0;
 };
+
+/// Reads one kind of model behind its kind.
+template <typename Kind>
+[[nodiscard]] std::unique_ptr<const Model> read_model_of(CompiledReader& reader, std::size_t pieces) {
+  auto model = std::make_unique<Kind>();
+  reader(*model);
+  reader.demand(model->ids_below(pieces), "has an id beyond its pieces");
+  return model;
+}
+
+/// Reads what Model::save() wrote.
+/// @param pieces  Ids are below this.
+/// @throws Error{kCorrupt}
+[[nodiscard]] std::unique_ptr<const Model> read_model(CompiledReader& reader, std::size_t pieces);
 
 }  // namespace weft::tokenizer

@@ -5,6 +5,7 @@
 
 #include "base64.h"
 #include "byte_level.h"
+#include "sentencepiece_normalizer.h"
 #include "split_patterns.h"
 #include "unicode.h"
 
@@ -112,8 +113,10 @@ void rewrite_characters(NormalizedText& text, Change&& change) {
 class NormalFormStep : public NormalizerStep {
  public:
   explicit NormalFormStep(NormalForm form)
-      : composed_(form == NormalForm::kNfc || form == NormalForm::kNfkc),
+      : form_(form),
+        composed_(form == NormalForm::kNfc || form == NormalForm::kNfkc),
         compatible_(form == NormalForm::kNfkc || form == NormalForm::kNfkd) {}
+  void save(CompiledWriter& writer) const override { writer(Kind::kNormalForm, form_); }
 
   [[nodiscard]] bool leaves(std::string_view text) const override {
     for (std::size_t pos = 0; pos < text.size();) {
@@ -219,11 +222,13 @@ class NormalFormStep : public NormalizerStep {
     parts.resize(kept);
   }
 
+  NormalForm form_;
   bool composed_, compatible_;
 };
 
 class Lowercase : public NormalizerStep {
  public:
+  void save(CompiledWriter& writer) const override { writer(Kind::kLowercase); }
   [[nodiscard]] bool leaves(std::string_view text) const override {
     return is_ascii(text) && std::none_of(text.begin(), text.end(), [](char c) { return c >= 'A' && c <= 'Z'; });
   }
@@ -246,6 +251,7 @@ class Lowercase : public NormalizerStep {
 class Strip : public NormalizerStep {
  public:
   Strip(bool left, bool right) : left_(left), right_(right) {}
+  void save(CompiledWriter& writer) const override { writer(Kind::kStrip, left_, right_); }
   [[nodiscard]] bool leaves(std::string_view text) const override {
     const Range kept = kept_of(text);
     return kept.begin == 0 && kept.end == text.size();
@@ -278,6 +284,7 @@ class Strip : public NormalizerStep {
 
 class StripAccents : public NormalizerStep {
  public:
+  void save(CompiledWriter& writer) const override { writer(Kind::kStripAccents); }
   [[nodiscard]] bool leaves(std::string_view text) const override { return is_ascii(text); }
   void apply(NormalizedText& text) const override {
     rewrite_characters(text, [](char32_t c, Range, Rewriter&) { return (traits(c) & kAccent) != 0; });
@@ -289,6 +296,7 @@ class ReplaceLiteral : public NormalizerStep {
  public:
   ReplaceLiteral(std::string literal, std::string content)
       : literal_(std::move(literal)), content_(std::move(content)) {}
+  void save(CompiledWriter& writer) const override { writer(Kind::kReplaceLiteral, literal_, content_); }
   [[nodiscard]] bool leaves(std::string_view text) const override {
     return text.find(literal_) == std::string_view::npos;
   }
@@ -312,6 +320,7 @@ class ReplaceLiteral : public NormalizerStep {
 class ReplaceRegex : public NormalizerStep {
  public:
   ReplaceRegex(Regex pattern, std::string content) : pattern_(std::move(pattern)), content_(std::move(content)) {}
+  void save(CompiledWriter& writer) const override { writer(Kind::kReplaceRegex, pattern_, content_); }
   [[nodiscard]] bool leaves(std::string_view text) const override { return text.empty(); }
   void apply(NormalizedText& text) const override {
     Rewriter rewriter(text);
@@ -342,6 +351,7 @@ class ReplaceRegex : public NormalizerStep {
 class Prepend : public NormalizerStep {
  public:
   explicit Prepend(std::string prefix) : prefix_(std::move(prefix)) {}
+  void save(CompiledWriter& writer) const override { writer(Kind::kPrepend, prefix_); }
   [[nodiscard]] bool leaves(std::string_view text) const override { return text.empty() || prefix_.empty(); }
   void apply(NormalizedText& text) const override {
     text.text.insert(0, prefix_);
@@ -356,6 +366,7 @@ class Prepend : public NormalizerStep {
 class Precompiled : public NormalizerStep {
  public:
   explicit Precompiled(Charsmap charsmap) : charsmap_(std::move(charsmap)) {}
+  void save(CompiledWriter& writer) const override { writer(Kind::kPrecompiled, charsmap_); }
   [[nodiscard]] bool leaves(std::string_view text) const override {
     return charsmap_.skip_plain(text, 0) == text.size();
   }
@@ -452,6 +463,7 @@ bool is_cjk(char32_t c) {
 class BertNormalizer : public NormalizerStep {
  public:
   explicit BertNormalizer(const BertNormalizerOptions& options) : options_(options), decompose_(NormalForm::kNfd) {}
+  void save(CompiledWriter& writer) const override { writer(Kind::kBert, options_); }
 
   [[nodiscard]] bool leaves(std::string_view text) const override {
     return std::all_of(text.begin(), text.end(), [&](char c) {
@@ -507,6 +519,7 @@ class BertNormalizer : public NormalizerStep {
 
 class Nmt : public NormalizerStep {
  public:
+  void save(CompiledWriter& writer) const override { writer(Kind::kNmt); }
   [[nodiscard]] bool leaves(std::string_view text) const override {
     return std::all_of(text.begin(), text.end(), [](char c) { return c >= ' ' && c < 0x7F; });
   }
@@ -525,6 +538,7 @@ class Nmt : public NormalizerStep {
 
 class ByteLevel : public NormalizerStep {
  public:
+  void save(CompiledWriter& writer) const override { writer(Kind::kByteLevel); }
   [[nodiscard]] bool leaves(std::string_view text) const override {
     return std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c < 0x7F; });
   }
@@ -594,6 +608,47 @@ void read_steps(const JsonValue& json, std::vector<std::unique_ptr<NormalizerSte
 }
 
 }  // namespace
+
+void Normalizer::save(CompiledWriter& writer) const {
+  writer(steps_.size());
+  for (const auto& step : steps_) step->save(writer);
+}
+
+Normalizer Normalizer::read(CompiledReader& reader) {
+  using Kind = NormalizerStep::Kind;
+  std::vector<std::unique_ptr<NormalizerStep>> steps;
+  const auto text = [&] { return reader.take<std::string>(); };
+  for (auto left = reader.take<std::size_t>(); left > 0; --left) {
+    switch (reader.take<Kind>()) {
+      case Kind::kNormalForm: steps.push_back(make_normal_form(reader.take<NormalForm>())); break;
+      case Kind::kLowercase: steps.push_back(make_lowercase()); break;
+      case Kind::kStrip: {
+        const bool on_left = reader.take<bool>();
+        steps.push_back(make_strip(on_left, reader.take<bool>()));
+        break;
+      }
+      case Kind::kStripAccents: steps.push_back(make_strip_accents()); break;
+      case Kind::kReplaceLiteral: {
+        std::string literal = text();
+        reader.demand(!literal.empty(), "replaces nothing by something");
+        steps.push_back(make_replace(std::move(literal), text()));
+        break;
+      }
+      case Kind::kReplaceRegex: {
+        auto pattern = reader.take<Regex>();
+        steps.push_back(make_replace(std::move(pattern), text()));
+        break;
+      }
+      case Kind::kPrepend: steps.push_back(make_prepend(text())); break;
+      case Kind::kPrecompiled: steps.push_back(make_precompiled(reader.take<Charsmap>())); break;
+      case Kind::kBert: steps.push_back(make_bert_normalizer(reader.take<BertNormalizerOptions>())); break;
+      case Kind::kNmt: steps.push_back(make_nmt()); break;
+      case Kind::kByteLevel: steps.push_back(make_byte_level_normalizer()); break;
+      case Kind::kSentencePiece: steps.push_back(make_sentencepiece_step(reader.take<SentencePieceNormalizer>())); break;
+    }
+  }
+  return Normalizer(std::move(steps));
+}
 
 std::unique_ptr<NormalizerStep> make_normal_form(NormalForm form) { return std::make_unique<NormalFormStep>(form); }
 std::unique_ptr<NormalizerStep> make_lowercase() { return std::make_unique<Lowercase>(); }

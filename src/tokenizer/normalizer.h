@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "charsmap.h"
+#include "compiled.h"
 #include "json.h"
 #include "regex.h"
 #include "utf8.h"
@@ -36,6 +37,25 @@ struct NormalizedText {
 class NormalizerStep {
  public:
   virtual ~NormalizerStep() = default;
+
+  /// What a compiled file begins a step with.
+  enum class Kind {
+    kNormalForm,
+    kLowercase,
+    kStrip,
+    kStripAccents,
+    kReplaceLiteral,
+    kReplaceRegex,
+    kPrepend,
+    kPrecompiled,
+    kBert,
+    kNmt,
+    kByteLevel,
+    kSentencePiece,
+  };
+  friend constexpr Kind last_of(Kind) { return Kind::kSentencePiece; }
+  /// Writes its kind and what it was made of.
+  virtual void save(CompiledWriter& writer) const = 0;
   /// Whether apply() would leave well-formed `text` as it is; may say no without need.
   [[nodiscard]] virtual bool leaves(std::string_view text) const = 0;
   virtual void apply(NormalizedText& text) const = 0;
@@ -47,6 +67,11 @@ class Normalizer {
  public:
   Normalizer() = default;
   explicit Normalizer(std::vector<std::unique_ptr<NormalizerStep>> steps) : steps_(std::move(steps)) {}
+
+  void save(CompiledWriter& writer) const;
+  /// Reads what save() wrote.
+  /// @throws Error{kCorrupt}
+  static Normalizer read(CompiledReader& reader);
 
   [[nodiscard]] bool empty() const { return steps_.empty(); }
   [[nodiscard]] bool may_drop_start() const;
@@ -62,6 +87,7 @@ class Normalizer {
 /// @name The steps, by Hugging Face's names.
 /// @{
 enum class NormalForm : std::uint8_t { kNfc, kNfd, kNfkc, kNfkd };
+constexpr NormalForm last_of(NormalForm) { return NormalForm::kNfkd; }
 std::unique_ptr<NormalizerStep> make_normal_form(NormalForm form);
 std::unique_ptr<NormalizerStep> make_lowercase();
 std::unique_ptr<NormalizerStep> make_strip(bool left, bool right);
@@ -72,6 +98,11 @@ std::unique_ptr<NormalizerStep> make_prepend(std::string prefix);
 std::unique_ptr<NormalizerStep> make_precompiled(Charsmap charsmap);
 struct BertNormalizerOptions {
   bool clean_text = true, handle_chinese_chars = true, strip_accents = true, lowercase = true;
+
+  template <typename Archive, typename Self>
+  static void fields(Archive& archive, Self& self) {
+    archive(self.clean_text, self.handle_chinese_chars, self.strip_accents, self.lowercase);
+  }
 };
 std::unique_ptr<NormalizerStep> make_bert_normalizer(const BertNormalizerOptions& options);
 std::unique_ptr<NormalizerStep> make_nmt();

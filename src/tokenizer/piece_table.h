@@ -1,14 +1,14 @@
 // Pieces of text by id, and ids by piece.
 #pragma once
 
+#include <algorithm>
 #include <bit>
 #include <cstdint>
 #include <cstring>
-#include <optional>
-#include <string>
 #include <string_view>
 #include <vector>
 
+#include "array.h"
 #include "weft/token.h"
 
 namespace weft::tokenizer {
@@ -60,8 +60,8 @@ class PieceTable {
 
   /// Gives `id` a piece instead of what it had. Doesn't make the piece findable.
   void set(Token id, std::string_view piece) {
-    spans_[static_cast<std::size_t>(id)] = {static_cast<std::uint32_t>(text_.size()), static_cast<std::uint32_t>(piece.size())};
-    text_ += piece;
+    spans_.at(static_cast<std::size_t>(id)) = {static_cast<std::uint32_t>(text_.size()), static_cast<std::uint32_t>(piece.size())};
+    text_.append(piece);
   }
   [[nodiscard]] bool has(Token id) const { return spans_[static_cast<std::size_t>(id)].length != kNone; }
   [[nodiscard]] std::string_view operator[](Token id) const {
@@ -89,7 +89,7 @@ class PieceTable {
     const std::string_view piece = (*this)[id];
     const std::uint64_t hash = hash_of(piece);
     for (std::size_t at = hash;; ++at) {
-      Slot& slot = slots_[at & (slots_.size() - 1)];
+      Slot& slot = slots_.at(at & (slots_.size() - 1));
       if (slot.id < 0) {
         slot = {static_cast<std::uint32_t>(hash >> 32), id};
         ++indexed_;
@@ -108,9 +108,36 @@ class PieceTable {
       if (slot.tag == static_cast<std::uint32_t>(hash >> 32) && (*this)[slot.id] == piece) return slot.id;
     }
   }
+  /// Fetches what find() with this hash will look at first.
+  void prefetch(std::uint64_t hash) const {
+#ifdef __GNUC__
+    if (!slots_.empty()) __builtin_prefetch(&slots_[hash & (slots_.size() - 1)]);
+#endif
+  }
   /// Avoids growing while `count` pieces are indexed.
   void reserve(std::size_t count) {
     if (2 * (count + 1) > slots_.size()) rehash(std::bit_ceil(2 * (count + 1)));
+  }
+  /// Gives back memory that further pieces would take.
+  void shrink() {
+    text_.shrink();
+    spans_.shrink();
+  }
+
+  /// All pieces in one text, for a look at their UTF-8.
+  [[nodiscard]] std::string_view text() const { return {text_.data(), text_.size()}; }
+  /// Whether every piece starts and ends between two characters of text().
+  [[nodiscard]] bool cuts_characters() const {
+    const auto inside = [&](std::size_t at) { return at < text_.size() && (static_cast<unsigned char>(text_[at]) & 0xC0) == 0x80; };
+    return std::any_of(spans_.begin(), spans_.end(), [&](const Span& span) {
+      return span.length != kNone && (inside(span.place) || inside(std::size_t{span.place} + span.length));
+    });
+  }
+
+  template <typename Archive, typename Self>
+  static void fields(Archive& archive, Self& self) {
+    archive(self.text_, self.spans_, self.slots_);
+    if constexpr (Archive::kReads) self.check(archive);
   }
 
  private:
@@ -126,19 +153,35 @@ class PieceTable {
 
   void grow() { rehash(std::max<std::size_t>(16, slots_.size() * 2)); }
   void rehash(std::size_t size) {
-    std::vector<Slot> old(size, Slot{0, -1});
-    old.swap(slots_);
-    for (const Slot& slot : old) {
+    std::vector<Slot> slots(size, Slot{0, -1});
+    for (const Slot& slot : slots_) {
       if (slot.id < 0) continue;
       std::size_t at = hash_of((*this)[slot.id]);
-      while (slots_[at & (size - 1)].id >= 0) ++at;
-      slots_[at & (size - 1)] = slot;
+      while (slots[at & (size - 1)].id >= 0) ++at;
+      slots[at & (size - 1)] = slot;
     }
+    slots_ = Array<Slot>(std::move(slots));
   }
 
-  std::string text_;
-  std::vector<Span> spans_;
-  std::vector<Slot> slots_;
+  template <typename Reader>
+  void check(const Reader& reader) const {
+    bool inside = true;
+    for (const Span& span : spans_) {
+      inside &= span.length == kNone || std::uint64_t{span.place} + span.length <= text_.size();
+    }
+    std::size_t taken = 0;
+    for (const Slot& slot : slots_) {
+      taken += slot.id >= 0;
+      inside &= slot.id < static_cast<std::int64_t>(spans_.size());
+    }
+    reader.demand(inside, "has a piece that isn't there");
+    // Searches end at a free slot.
+    reader.demand(slots_.empty() || (std::has_single_bit(slots_.size()) && taken < slots_.size()), "has a full table of pieces");
+  }
+
+  Array<char> text_;
+  Array<Span> spans_;
+  Array<Slot> slots_;
   std::size_t indexed_ = 0;
 };
 

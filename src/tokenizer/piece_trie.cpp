@@ -2,7 +2,10 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cassert>
+#include <cstring>
+#include <string>
 
 namespace weft::tokenizer {
 namespace {
@@ -11,25 +14,42 @@ constexpr std::size_t kBlock = 256;      // units; a node's children lie in one 
 constexpr std::size_t kOpenBlocks = 16;  // blocks that still take nodes: bounds the search for a place
 constexpr int kMaxMisses = 32;           // a block that so many nodes in a row did not fit into takes no more
 
+// A set of the places in one block.
+class Places {
+ public:
+  [[nodiscard]] bool has(std::size_t place) const { return (words_[place >> 6] >> (place & 63) & 1) != 0; }
+  void add(std::size_t place) { words_[place >> 6] |= std::uint64_t{1} << (place & 63); }
+  /// Calls `found(place)` for what isn't in the set, in order, until it says true.
+  template <typename Found>
+  bool find_missing(Found&& found) const {
+    for (std::size_t word = 0; word < words_.size(); ++word) {
+      for (std::uint64_t missing = ~words_[word]; missing != 0; missing &= missing - 1) {
+        if (found(word * 64 + static_cast<std::size_t>(std::countr_zero(missing)))) return true;
+      }
+    }
+    return false;
+  }
+
+ private:
+  std::array<std::uint64_t, kBlock / 64> words_{};
+};
+
 }  // namespace
 
 class PieceTrie::Builder {
  public:
-  Builder(std::vector<Entry> entries, PieceTrie& trie) : entries_(std::move(entries)), trie_(trie) {
-    std::stable_sort(entries_.begin(), entries_.end(),
-                     [](const Entry& a, const Entry& b) { return a.piece < b.piece; });
-  }
+  Builder(std::vector<Entry> entries, PieceTrie& trie) : trie_(trie) { sort(std::move(entries)); }
 
   void build() {
-    if (entries_.empty()) return;
-    std::vector<Node> nodes{{0, entries_.size(), 0, kRoot}};
+    if (sorted_.empty()) return;
+    std::vector<Node> nodes{{0, sorted_.size(), 0, kRoot}};
     while (!nodes.empty()) {
       const Node node = nodes.back();
       nodes.pop_back();
       children_.clear();
       std::size_t at = node.begin;
       std::uint32_t value = kValues;
-      for (; at < node.end && entries_[at].piece.size() == node.depth; ++at) value = entries_[at].value;
+      for (; at < node.end && sorted_[at].length == node.depth; ++at) value = sorted_[at].value;
       for (std::size_t begin = at; at < node.end; begin = at) {
         const auto byte = byte_at(at, node.depth);
         while (at < node.end && byte_at(at, node.depth) == byte) ++at;
@@ -40,18 +60,24 @@ class PieceTrie::Builder {
         trie_.root_ = base;
       } else {
         assert(base < std::size_t{1} << 31);
-        Unit& unit = trie_.units_[node.place];
+        Unit& unit = units_[node.place];
         unit = Unit{base} << 33 | Unit{value} << 9 | label(unit);
       }
       for (const Child& child : children_) {
-        trie_.units_[base ^ child.byte] = Unit{kValues} << 9 | child.byte;
+        units_[base ^ child.byte] = Unit{kValues} << 9 | child.byte;
         nodes.push_back({child.begin, child.end, node.depth + 1, base ^ child.byte});
       }
     }
+    units_.shrink_to_fit();
+    trie_.units_ = Array<Unit>(std::move(units_));
   }
 
  private:
   static constexpr std::size_t kRoot = ~std::size_t{0};
+  struct Sorted {
+    std::size_t place;  // in text_
+    std::uint32_t length, value;
+  };
   struct Node {
     std::size_t begin, end;  // the entries below it
     std::size_t depth;
@@ -63,13 +89,49 @@ class PieceTrie::Builder {
   };
   struct Block {
     std::size_t start;
-    std::array<bool, kBlock> taken{}, is_base{};
+    Places taken{}, is_base{};
     std::size_t free = kBlock;
     int misses = 0;
   };
 
+  // By piece, then as they came. Most comparisons see no more than the first eight bytes, which lie with the keys; later
+  // walks see the pieces one behind another.
+  void sort(std::vector<Entry> entries) {
+    struct Key {
+      std::uint64_t head;
+      std::uint32_t index;
+    };
+    std::vector<Key> keys(entries.size());
+    std::size_t bytes = 0;
+    for (std::size_t i = 0; i < entries.size(); ++i) {
+      const std::string_view piece = entries[i].piece;
+      bytes += piece.size();
+      std::uint64_t head = 0;
+      std::memcpy(&head, piece.data(), std::min<std::size_t>(sizeof head, piece.size()));
+      keys[i] = {byte_swapped(head), static_cast<std::uint32_t>(i)};
+    }
+    std::sort(keys.begin(), keys.end(), [&](const Key& a, const Key& b) {
+      if (a.head != b.head) return a.head < b.head;
+      const int order = entries[a.index].piece.compare(entries[b.index].piece);
+      return order != 0 ? order < 0 : a.index < b.index;
+    });
+    sorted_.reserve(entries.size());
+    text_.reserve(bytes);
+    for (const Key& key : keys) {
+      const Entry& entry = entries[key.index];
+      sorted_.push_back({text_.size(), static_cast<std::uint32_t>(entry.piece.size()), entry.value});
+      text_ += entry.piece;
+    }
+  }
+  static std::uint64_t byte_swapped(std::uint64_t value) {
+    static_assert(std::endian::native == std::endian::little);
+    value = (value & 0x00FF00FF00FF00FF) << 8 | (value >> 8 & 0x00FF00FF00FF00FF);
+    value = (value & 0x0000FFFF0000FFFF) << 16 | (value >> 16 & 0x0000FFFF0000FFFF);
+    return value << 32 | value >> 32;
+  }
+
   [[nodiscard]] unsigned char byte_at(std::size_t entry, std::size_t depth) const {
-    return static_cast<unsigned char>(entries_[entry].piece[depth]);
+    return static_cast<unsigned char>(text_[sorted_[entry].place + depth]);
   }
 
   // A base that no node has, whose places for all children are free.
@@ -77,34 +139,35 @@ class PieceTrie::Builder {
     for (std::size_t i = 0; i < blocks_.size(); ++i) {
       Block& block = blocks_[i];
       if (block.free < children_.size()) continue;
-      for (std::size_t base = 0; base < kBlock; ++base) {
-        if (fits(block, base)) return take(block, base);
-      }
+      std::size_t base = 0;
+      const bool found = block.taken.find_missing([&](std::size_t place) {
+        base = place ^ children_.front().byte;
+        return !block.is_base.has(base) && std::none_of(children_.begin() + 1, children_.end(), [&](const Child& child) {
+          return block.taken.has(base ^ child.byte);
+        });
+      });
+      if (found) return take(block, base);
       if (++block.misses < kMaxMisses) continue;
       blocks_.erase(blocks_.begin() + static_cast<std::ptrdiff_t>(i--));
     }
     if (blocks_.size() == kOpenBlocks) blocks_.erase(blocks_.begin());
-    blocks_.push_back({trie_.units_.size()});
-    trie_.units_.resize(trie_.units_.size() + kBlock, kFree);
+    blocks_.push_back({units_.size()});
+    units_.resize(units_.size() + kBlock, kFree);
     return take(blocks_.back(), 0);
   }
 
-  [[nodiscard]] bool fits(const Block& block, std::size_t base) const {
-    return !block.is_base[base] && std::none_of(children_.begin(), children_.end(), [&](const Child& child) {
-      return block.taken[base ^ child.byte];
-    });
-  }
-
   std::size_t take(Block& block, std::size_t base) {
-    block.is_base[base] = true;
+    block.is_base.add(base);
     block.misses = 0;
     block.free -= children_.size();
-    for (const Child& child : children_) block.taken[base ^ child.byte] = true;
+    for (const Child& child : children_) block.taken.add(base ^ child.byte);
     return block.start + base;
   }
 
-  std::vector<Entry> entries_;
+  std::vector<Sorted> sorted_;
+  std::string text_;
   PieceTrie& trie_;
+  std::vector<Unit> units_ = std::vector<Unit>(kBlock, kFree);
   std::vector<Block> blocks_;
   std::vector<Child> children_;
 };

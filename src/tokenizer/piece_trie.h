@@ -5,6 +5,8 @@
 #include <string_view>
 #include <vector>
 
+#include "array.h"
+
 namespace weft::tokenizer {
 
 class PieceTrie {
@@ -52,6 +54,17 @@ class PieceTrie {
     walk(text, pos, [&](std::uint32_t value, std::size_t end) { result = {value, end}; });
     return result;
   }
+  template <typename Archive, typename Self>
+  static void fields(Archive& archive, Self& self) {
+    archive(self.units_, self.root_);
+    if constexpr (Archive::kReads) self.check(archive);
+  }
+  /// Whether all values are below `limit`, without the bits of `mask`.
+  [[nodiscard]] bool values_below(std::size_t limit, std::uint32_t mask = 0) const {
+    bool below = true;
+    for (const Unit unit : units_) below &= value(unit) == kValues || (value(unit) & ~mask) < limit;
+    return below;
+  }
   [[nodiscard]] bool may_start_with(char first) const {
     const auto byte = static_cast<unsigned char>(first);
     return label(units_[root_ ^ byte]) == byte;
@@ -67,8 +80,16 @@ class PieceTrie {
   static constexpr std::uint32_t value(Unit unit) { return static_cast<std::uint32_t>(unit >> 9) & kValues; }
   static constexpr std::size_t base_of(Unit unit) { return static_cast<std::size_t>(unit >> 33); }
 
+  // Once this holds, no walk leaves the array.
+  template <typename Reader>
+  void check(const Reader& reader) const {
+    bool inside = units_.size() >= 256 && units_.size() % 256 == 0 && root_ < units_.size();
+    for (const Unit unit : units_) inside &= base_of(unit) < units_.size();
+    reader.demand(inside, "has a trie that leads out of itself");
+  }
+
   // The first block stays free: base 0 is that of a node without children.
-  std::vector<Unit> units_ = std::vector<Unit>(256, kFree);
+  Array<Unit> units_ = Array<Unit>(std::vector<Unit>(256, kFree));
   std::size_t root_ = 0;
 };
 

@@ -36,9 +36,15 @@ class PostProcessor {
  public:
   struct TemplatePiece {
     enum class Kind : std::uint8_t { kFirst, kSecond, kSpecial };
+    friend constexpr Kind last_of(Kind) { return Kind::kSpecial; }
     Kind kind;
     std::uint32_t type_id;
     std::vector<Token> ids{};  ///< kSpecial
+
+    template <typename Archive, typename Self>
+    static void fields(Archive& archive, Self& self) {
+      archive(self.kind, self.type_id, self.ids);
+    }
   };
   using Template = std::vector<TemplatePiece>;
 
@@ -49,6 +55,11 @@ class PostProcessor {
   void add_roberta(Token sep, Token cls, bool trim_offsets, bool add_prefix_space);
   void add_byte_level(bool trim_offsets, bool add_prefix_space);
   /// @}
+
+  template <typename Archive, typename Self>
+  static void fields(Archive& archive, Self& self) {
+    archive(self.steps_);
+  }
 
   [[nodiscard]] bool empty() const { return steps_.empty(); }
   /// Whether it needs DraftToken::leading and trailing.
@@ -61,9 +72,15 @@ class PostProcessor {
  private:
   struct Step {
     enum class Kind : std::uint8_t { kTemplate, kBert, kRoberta, kByteLevel } kind;
+    friend constexpr Kind last_of(Kind) { return Kind::kByteLevel; }
     Template single{}, pair{};
     Token sep = 0, cls = 0;
     bool trim_offsets = false, add_prefix_space = false;
+
+    template <typename Archive, typename Self>
+    static void fields(Archive& archive, Self& self) {
+      archive(self.kind, self.single, self.pair, self.sep, self.cls, self.trim_offsets, self.add_prefix_space);
+    }
   };
   static std::vector<Draft> run(const Step& step, std::vector<Draft> drafts, bool add_special_tokens);
   std::vector<Step> steps_;

@@ -169,6 +169,7 @@ struct PreTokenizer::Step {
     kScripts,
     kFixedLength,
   };
+  friend constexpr Kind last_of(Kind) { return Kind::kFixedLength; }
   Kind kind;
   std::optional<Regex> regex{};              // kRegex
   std::string literal{};                     // kLiteral
@@ -179,6 +180,18 @@ struct PreTokenizer::Step {
   bool add_prefix_space = false, use_regex = false;  // kByteLevel
   Metaspace metaspace{};
   std::size_t length = 0;  // kFixedLength
+
+  template <typename Archive, typename Self>
+  static void fields(Archive& archive, Self& self) {
+    archive(self.kind, self.regex, self.literal, self.known, self.flag, self.behavior, self.invert, self.add_prefix_space,
+            self.use_regex, self.metaspace, self.length);
+    if constexpr (Archive::kReads) {
+      archive.demand((self.kind != Kind::kRegex || self.regex) && (self.kind != Kind::kLiteral || !self.literal.empty()) &&
+                         (self.kind != Kind::kFixedLength || self.length != 0) &&
+                         (self.kind != Kind::kMetaspace || !self.metaspace.replacement.empty()),
+                     "has a step that splits at nothing");
+    }
+  }
 
   // Appends the matches and what lies between them.
   void find(std::string_view text, Range range, std::vector<Match>& matches) const {
@@ -258,6 +271,28 @@ void PreTokenizer::add_punctuation(SplitBehavior behavior) {
 void PreTokenizer::add_unicode_scripts() { add({.kind = Step::Kind::kScripts}); }
 void PreTokenizer::add_fixed_length(std::size_t characters) {
   add({.kind = Step::Kind::kFixedLength, .length = characters});
+}
+
+void PreTokenizer::save(CompiledWriter& writer) const { writer(steps_, keep_bytes_); }
+
+PreTokenizer PreTokenizer::read(CompiledReader& reader) {
+  PreTokenizer result;
+  std::vector<Step> steps;
+  bool keep_bytes = false;
+  reader(steps, keep_bytes);
+  for (Step& step : steps) {
+    if (step.kind == Step::Kind::kMetaspace) {
+      result.add_metaspace(std::move(step.metaspace));
+    } else {
+      result.add(std::move(step));
+    }
+  }
+  reader.demand(!keep_bytes || result.can_keep_bytes() ||
+                    std::none_of(result.steps_.begin(), result.steps_.end(),
+                                 [](const Step& step) { return step.kind == Step::Kind::kByteLevel; }),
+                "spells bytes where no step may");
+  if (keep_bytes) result.keep_bytes();
+  return result;
 }
 
 bool PreTokenizer::can_keep_bytes() const {

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "compiled.h"
 #include "json.h"
 #include "normalizer.h"
 #include "split_patterns.h"
@@ -26,6 +27,7 @@ struct Words {
 
 /// What becomes of the matches of a pattern.
 enum class SplitBehavior : std::uint8_t { kRemoved, kIsolated, kMergedWithPrevious, kMergedWithNext, kContiguous };
+constexpr SplitBehavior last_of(SplitBehavior) { return SplitBehavior::kContiguous; }
 
 struct Metaspace {
   enum class Prepend : std::uint8_t {
@@ -33,9 +35,15 @@ struct Metaspace {
     kFirst,  ///< Only to a word at the very start of the original text.
     kAlways,
   };
+  friend constexpr Prepend last_of(Prepend) { return Prepend::kAlways; }
   std::string replacement = "\u2581";
   Prepend prepend = Prepend::kAlways;
   bool split = true;
+
+  template <typename Archive, typename Self>
+  static void fields(Archive& archive, Self& self) {
+    archive(self.replacement, self.prepend, self.split);
+  }
 };
 
 class PreTokenizer {
@@ -61,6 +69,11 @@ class PreTokenizer {
   void add_unicode_scripts();
   void add_fixed_length(std::size_t characters);  ///< At least one.
   /// @}
+
+  void save(CompiledWriter& writer) const;
+  /// Reads what save() wrote.
+  /// @throws Error{kCorrupt}
+  static PreTokenizer read(CompiledReader& reader);
 
   /// Whether the words may be bytes instead of letters of the byte-level alphabet: the model sees nothing else.
   [[nodiscard]] bool can_keep_bytes() const;

@@ -76,13 +76,11 @@ std::unique_ptr<const Bpe> make_ranked_bpe(const std::vector<RankedToken>& token
   std::bitset<256> found;
   PieceTable words;
   words.resize(static_cast<std::size_t>(largest) + 1);
-  words.reserve(tokens.size());
   std::vector<Bpe::Merge> merges;
   merges.reserve(tokens.size());
   Splitter splitter(ranks);
   for (const RankedToken& token : tokens) {
     words.set(token.id, token.bytes);
-    words.index(token.id);
     if (token.bytes.size() == 1) {
       found.set(static_cast<unsigned char>(token.bytes[0]));
       letters.set(token.id, to_byte_level(token.bytes));
@@ -99,7 +97,7 @@ std::unique_ptr<const Bpe> make_ranked_bpe(const std::vector<RankedToken>& token
     throw RankedBpeError{"lacks the byte " + std::to_string(missing) + " (and has " + std::to_string(found.count()) +
                          " of 256)"};
   }
-  return std::make_unique<Bpe>(merges, BpeAlphabet::of_bytes(letters, {}), std::move(words), /*whole_words=*/true);
+  return std::make_unique<Bpe>(std::move(merges), BpeAlphabet::of_bytes(letters, {}), std::move(words), /*whole_words=*/true);
 }
 
 }  // namespace weft::tokenizer

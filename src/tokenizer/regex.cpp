@@ -739,7 +739,7 @@ class RegexCompiler {
   std::size_t pos_ = 0;
 };
 
-Regex::Regex(std::string_view pattern) { RegexCompiler(pattern, *this).compile(); }
+Regex::Regex(std::string_view pattern) : pattern_(pattern) { RegexCompiler(pattern, *this).compile(); }
 
 // One search through one text. A state is (instruction, place); there are no captures, so a state that failed once
 // fails always, and remembering failed kSplit states bounds the work by program * text. A lookahead only asks whether

@@ -27,6 +27,23 @@ class Regex {
  public:
   /// @throws RegexError
   explicit Regex(std::string_view pattern);
+  /// Of the empty pattern; for a reader of compiled files.
+  Regex() : Regex(std::string_view()) {}
+
+  /// A compiled file holds the pattern.
+  template <typename Archive, typename Self>
+  static void fields(Archive& archive, Self& self) {
+    if constexpr (Archive::kReads) {
+      const auto pattern = archive.template take<std::string>();
+      try {
+        self = Regex(pattern);
+      } catch (const RegexError& error) {
+        archive.fail("has a pattern that is wrong at byte " + std::to_string(error.place) + ": " + error.message);
+      }
+    } else {
+      archive(self.pattern_);
+    }
+  }
 
   /// All matches in well-formed `text`, left to right without overlap, as Oniguruma's search finds them.
   /// @throws Error{kTooLarge}  matching takes far longer than linear time.
@@ -75,6 +92,7 @@ class Regex {
     std::uint32_t x = 0, y = 0, z = 0;
   };
 
+  std::string pattern_;
   std::vector<Instruction> program_;
   std::vector<Set> sets_;
   std::uint32_t splits_ = 0;      // kSplit's are numbered in z

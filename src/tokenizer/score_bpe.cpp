@@ -95,11 +95,11 @@ void ScoreBpe::add_merges(const std::vector<Piece>& pieces) {
       merges.push_back({static_cast<std::uint64_t>(left) << 32 | static_cast<std::uint64_t>(right), rank, result});
     }
   }
-  entries_.assign(std::bit_ceil(merges.size() * 2 + 2), Entry{kFree, 0, 0});
+  entries_.resize(std::bit_ceil(merges.size() * 2 + 2), Entry{kFree, 0, 0});
   for (const Entry& merge : merges) {
     std::size_t at = place(merge.pair);
     while (entries_[at].pair != kFree) at = (at + 1) & (entries_.size() - 1);
-    entries_[at] = merge;
+    entries_.at(at) = merge;
   }
   // A user-defined character is never anything else.
   std::stable_sort(starts.begin(), starts.end(), [](const auto& a, const auto& b) {
@@ -116,6 +116,22 @@ void ScoreBpe::add_merges(const std::vector<Piece>& pieces) {
     const auto first = static_cast<unsigned char>(piece.text[0]);
     if (piece.kind == Piece::Kind::kUserDefined && first < 128) ascii_[first] = PieceTrie::kValues;
   }
+}
+
+bool ScoreBpe::is_sound() const {
+  const auto is_symbol = [&](std::uint32_t symbol) { return symbol < ids_.size(); };
+  bool sound = is_unused_.size() == ids_.size() && ids_.size() < kFrozen && std::has_single_bit(entries_.size());
+  std::size_t taken = 0;
+  for (const Entry& entry : entries_) {
+    taken += entry.pair != kFree;
+    sound &= entry.pair == kFree || is_symbol(entry.result);
+  }
+  // A value may have the mark of a user-defined piece, and is else a symbol.
+  sound &= taken < entries_.size() && starts_.values_below(ids_.size(), kFrozen);
+  for (const std::uint32_t symbol : ascii_) {
+    sound &= symbol == kUnknown || symbol == PieceTrie::kValues || is_symbol(symbol & ~kFrozen);
+  }
+  return sound;
 }
 
 void ScoreBpe::find_cuts(const std::vector<Piece>& pieces) {
@@ -194,7 +210,7 @@ void ScoreBpe::Encoder::start(std::string_view word) {
     const std::size_t character = end;
     std::uint32_t symbol = kUnknown;
     bpe_.starts_.walk(word, pos, [&](std::uint32_t value, std::size_t at) {
-      if ((value & kFrozen) == 0 && at != character) return;
+      if ((value & kFrozen) == 0 ? at != character : !ends_character(word, at)) return;
       symbol = value, end = at;
     });
     nodes_.push_back({symbol, static_cast<std::uint32_t>(end - pos)});

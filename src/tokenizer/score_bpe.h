@@ -2,6 +2,7 @@
 // one with the highest score first, the leftmost of several. SentencePiece's, llama.cpp's and llama2.c's way.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <string_view>
@@ -35,6 +36,18 @@ class ScoreBpe {
   /// @param pieces  No two with one text.
   /// @throws MergesTooMany
   explicit ScoreBpe(const std::vector<Piece>& pieces);
+
+  /// For a reader of compiled files.
+  ScoreBpe() = default;
+  template <typename Archive, typename Self>
+  static void fields(Archive& archive, Self& self) {
+    archive(self.ids_, self.is_unused_, self.any_unused_, self.starts_, self.ascii_, self.entries_, self.cuts_before_,
+            self.cuts_behind_);
+    if constexpr (Archive::kReads) archive.demand(self.is_sound(), "has a table of merges that leads nowhere");
+  }
+  [[nodiscard]] bool ids_below(std::size_t limit) const {
+    return std::all_of(ids_.begin(), ids_.end(), [&](Token id) { return id < static_cast<std::int64_t>(limit); });
+  }
 
   /// A stretch of text that became one token; -1: its characters are in no piece.
   struct Symbol {
@@ -101,12 +114,14 @@ class ScoreBpe {
     return static_cast<std::size_t>(mixed ^ mixed >> 32) & (entries_.size() - 1);
   }
 
-  std::vector<Token> ids_;      // by symbol; -1 for a character that is no piece
-  std::vector<bool> is_unused_;  // by symbol
+  [[nodiscard]] bool is_sound() const;
+
+  Array<Token> ids_;                // by symbol; -1 for a character that is no piece
+  Array<std::uint8_t> is_unused_;  // by symbol
   bool any_unused_ = false;
   PieceTrie starts_;  // characters and user-defined pieces
   std::array<std::uint32_t, 128> ascii_{};  // the symbol of each ASCII character, where no longer start has it
-  std::vector<Entry> entries_;
+  Array<Entry> entries_;
   // Whether no piece has U+2581 behind (before) something else: texts are then cut before (behind) it.
   bool cuts_before_ = false, cuts_behind_ = false;
 };

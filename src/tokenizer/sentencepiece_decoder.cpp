@@ -115,6 +115,7 @@ class Factory : public Decoder::StepFactory {
  public:
   explicit Factory(std::shared_ptr<const SentencePieceDecoding> decoding) : decoding_(std::move(decoding)) {}
   [[nodiscard]] std::unique_ptr<DecoderStep> make() const override { return std::make_unique<Step>(*decoding_); }
+  void save(CompiledWriter& writer) const override { writer(Decoder::Kind::kSentencePiece, *decoding_); }
 
  private:
   std::shared_ptr<const SentencePieceDecoding> decoding_;
@@ -127,6 +128,7 @@ class DenormalizingFactory : public Decoder::StepFactory {
   [[nodiscard]] std::unique_ptr<DecoderStep> make() const override {
     return std::make_unique<Denormalizing>(*normalizer_);
   }
+  void save(CompiledWriter& writer) const override { writer(Decoder::Kind::kDenormalizing, *normalizer_); }
 
  private:
   std::shared_ptr<const SentencePieceNormalizer> normalizer_;
@@ -138,6 +140,15 @@ void add_sentencepiece_decoding(Decoder& decoder, SentencePieceDecoding decoding
   const auto denormalizer = decoding.denormalizer;
   decoder.add(std::make_unique<Factory>(std::make_shared<const SentencePieceDecoding>(std::move(decoding))));
   if (denormalizer) decoder.add(std::make_unique<DenormalizingFactory>(denormalizer));
+}
+
+std::unique_ptr<const Decoder::StepFactory> read_sentencepiece_decoding(CompiledReader& reader) {
+  return std::make_unique<Factory>(std::make_shared<const SentencePieceDecoding>(reader.take<SentencePieceDecoding>()));
+}
+
+std::unique_ptr<const Decoder::StepFactory> read_sentencepiece_denormalizing(CompiledReader& reader) {
+  return std::make_unique<DenormalizingFactory>(
+      std::make_shared<const SentencePieceNormalizer>(reader.take<SentencePieceNormalizer>()));
 }
 
 }  // namespace weft::tokenizer

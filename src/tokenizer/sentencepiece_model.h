@@ -17,6 +17,11 @@ struct SentencePieceRules {
   bool add_dummy_prefix = true;
   bool remove_extra_whitespaces = true;
   bool escape_whitespaces = true;
+
+  template <typename Archive, typename Self>
+  static void fields(Archive& archive, Self& self) {
+    archive(self.map, self.add_dummy_prefix, self.remove_extra_whitespaces, self.escape_whitespaces);
+  }
 };
 
 struct SentencePieceModel {

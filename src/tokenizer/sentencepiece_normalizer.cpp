@@ -18,6 +18,7 @@ PieceTrie trie_of(const std::vector<std::string_view>& pieces) {
 class Step : public NormalizerStep {
  public:
   explicit Step(SentencePieceNormalizer normalizer) : normalizer_(std::move(normalizer)) {}
+  void save(CompiledWriter& writer) const override { writer(Kind::kSentencePiece, normalizer_); }
 
   [[nodiscard]] bool leaves(std::string_view text) const override { return text.empty(); }
   [[nodiscard]] bool may_drop_start() const override { return true; }
@@ -58,12 +59,12 @@ SentencePieceNormalizer::SentencePieceNormalizer(SentencePieceRules rules, bool 
     : rules_(std::move(rules)), suffix_(treat_whitespace_as_suffix), user_defined_(trie_of(user_defined)) {
   for (int byte = 0; byte < 256; ++byte) {
     const auto c = static_cast<char>(byte);
-    may_change_[byte] = c == ' ' || (byte >= 0x80 && !rules_.map.empty()) || user_defined_.may_start_with(c);
+    may_change_[byte] = c == ' ' || rules_.map.may_start_with(c) || user_defined_.may_start_with(c);
   }
 }
 
 SentencePieceNormalizer::Prefix SentencePieceNormalizer::prefix(std::string_view text, std::size_t pos) const {
-  if (const auto found = user_defined_.longest(text, pos); found.end != pos) {
+  if (const auto found = user_defined_.longest(text, pos); found.end != pos && ends_character(text, found.end)) {
     return {text.substr(pos, found.end - pos), found.end - pos};
   }
   if (const Charsmap::Match match = rules_.map.longest(text, pos); match.length != 0) {
@@ -74,9 +75,11 @@ SentencePieceNormalizer::Prefix SentencePieceNormalizer::prefix(std::string_view
 }
 
 std::size_t SentencePieceNormalizer::skip_unchanged(std::string_view text, std::size_t pos) const {
-  const std::size_t plain = rules_.map.empty() ? text.size() : rules_.map.skip_plain(text, pos);
-  while (pos < plain && !may_change_[static_cast<unsigned char>(text[pos])]) ++pos;
-  return pos;
+  const std::size_t begin = pos;
+  while (pos < text.size() && may_change_[static_cast<unsigned char>(text[pos])] == 0) ++pos;
+  // A rule may be about the last one together with what isn't ASCII behind it.
+  const bool joins = pos < text.size() && pos > begin && static_cast<unsigned char>(text[pos]) >= 0x80 && !rules_.map.empty();
+  return joins ? pos - 1 : pos;
 }
 
 std::string SentencePieceNormalizer::apply(std::string_view text, std::vector<std::size_t>* origins) const {

@@ -1,11 +1,15 @@
 #include "staged_tokenizer.h"
 
 #include <algorithm>
+#include <cstring>
+#include <limits>
 #include <string>
+#include <type_traits>
 #include <unordered_map>
 #include <unordered_set>
 #include <utility>
 
+#include "compiled.h"
 #include "unicode.h"
 #include "utf8.h"
 #include "weft/error.h"
@@ -90,6 +94,7 @@ class Input {
 bool counts_as_blank(char32_t c) { return c == 0x120 || is_space(c); }  // U+0120 is a blank in the byte-level alphabet
 
 void count_blanks(std::string_view piece, DraftToken& token) {
+  if (!is_utf8(piece)) return;
   for (std::size_t pos = 0; pos < piece.size(); ++token.leading) {
     const CodePoint c = decode_at(piece, pos);
     if (!counts_as_blank(c.value)) break;
@@ -102,11 +107,82 @@ void count_blanks(std::string_view piece, DraftToken& token) {
   }
 }
 
+// What a compiled file holds of types that are public, and know nothing of such files.
+template <typename Archive, typename Choice>
+void choice_field(Archive& archive, Choice& choice, std::remove_const_t<Choice> last) {
+  auto number = static_cast<std::uint32_t>(choice);
+  archive(number);
+  if constexpr (Archive::kReads) {
+    archive.demand(number <= static_cast<std::uint32_t>(last), "has a value of a kind that is unknown");
+    choice = static_cast<Choice>(number);
+  }
+}
+template <typename Archive, typename MaybeTruncation, typename MaybePadding>
+void length_fields(Archive& archive, MaybeTruncation& truncation, MaybePadding& padding) {
+  bool truncates = truncation.has_value(), pads = padding.has_value();
+  archive(truncates, pads);
+  if constexpr (Archive::kReads) {
+    if (truncates) truncation.emplace();
+    if (pads) padding.emplace();
+  }
+  if (truncates) {
+    archive(truncation->max_tokens, truncation->stride);
+    choice_field(archive, truncation->strategy, Truncation::Strategy::kOnlySecond);
+    choice_field(archive, truncation->side, Side::kRight);
+  }
+  if (pads) {
+    archive(padding->length, padding->multiple_of, padding->id, padding->type_id);
+    choice_field(archive, padding->side, Side::kRight);
+  }
+}
+
 class StagedTokenizer : public Tokenizer {
  public:
   explicit StagedTokenizer(Stages stages) : stages_(std::move(stages)) {
     add_pieces();
+    mark_special();
     fill_bytes();
+  }
+  /// Of what save() wrote.
+  /// @param owner  Of the bytes that `reader` reads.
+  StagedTokenizer(CompiledReader& reader, std::shared_ptr<const void> owner, const TokenizerLimits& limits)
+      : owner_(std::move(owner)) {
+    reader(stages_.pieces, bytes_);
+    const std::size_t pieces = stages_.pieces.size();
+    if (pieces > limits.vocab_size) {
+      throw Error(ErrorCode::kTooLarge, "has more than " + std::to_string(limits.vocab_size) + " ids", reader.name(),
+                  "raise TokenizerLimits::vocab_size if the file is right");
+    }
+    stages_.normalizer = Normalizer::read(reader);
+    auto added = reader.take<std::vector<AddedToken>>();
+    const auto is_wrong = [&](const AddedToken& token) {
+      return token.content.empty() || token.id < 0 || static_cast<std::size_t>(token.id) >= pieces;
+    };
+    reader.demand(std::none_of(added.begin(), added.end(), is_wrong), "has an added token without id or content");
+    stages_.added = AddedTokens(std::move(added), stages_.normalizer);
+    stages_.pre_tokenizer = PreTokenizer::read(reader);
+    stages_.model = read_model(reader, pieces);
+    stages_.decoder = Decoder::read(reader);
+    reader(stages_.post_processor);
+    length_fields(reader, stages_.truncation, stages_.padding);
+    reader.finish();
+    reader.demand(stages_.decoder.is_plain_bytes() || (is_utf8(stages_.pieces.text()) && !stages_.pieces.cuts_characters()),
+                  "has a piece that isn't UTF-8");
+    reader.demand(bytes_.size() == (stages_.decoder.is_plain_bytes() ? pieces : 0), "lacks the bytes of its pieces");
+    stages_.text_bytes = std::min<std::size_t>(limits.text_bytes, std::numeric_limits<std::int32_t>::max());
+    mark_special();
+  }
+  void save(CompiledWriter& writer) const {
+    if (!stages_.decoder.is_plain_bytes()) writer.demand_utf8(stages_.pieces.text());
+    writer(stages_.pieces, bytes_);
+    stages_.normalizer.save(writer);
+    const std::span<const AddedToken> added = stages_.added.tokens();
+    writer(std::vector<AddedToken>(added.begin(), added.end()));
+    stages_.pre_tokenizer.save(writer);
+    stages_.model->save(writer);
+    stages_.decoder.save(writer);
+    writer(stages_.post_processor);
+    length_fields(writer, stages_.truncation, stages_.padding);
   }
 
   using Tokenizer::encode;
@@ -139,8 +215,11 @@ class StagedTokenizer : public Tokenizer {
       pieces.set(token.id, token.content);
       pieces.index(token.id);
     }
-    special_.resize(pieces.size());
-    hidden_.resize(pieces.size());
+  }
+
+  void mark_special() {
+    special_.resize(stages_.pieces.size());
+    hidden_.resize(stages_.pieces.size());
     std::unordered_set<std::string_view> contents;
     for (const AddedToken& token : stages_.added.tokens()) {
       special_[static_cast<std::size_t>(token.id)] = token.special;
@@ -190,6 +269,7 @@ class StagedTokenizer : public Tokenizer {
   [[nodiscard]] Draft draft(const Input& input, bool second, bool traced) const;
   void trace(const Input& input, Draft& draft) const;
 
+  std::shared_ptr<const void> owner_;  // of tables that lie in a file
   Stages stages_;
   std::vector<bool> special_, hidden_;
   std::unordered_map<Token, std::string_view> forms_;  // of added tokens that the normalizer changes
@@ -446,4 +526,38 @@ std::unique_ptr<const Tokenizer> make_tokenizer(Stages stages) {
   return std::make_unique<StagedTokenizer>(std::move(stages));
 }
 
+std::unique_ptr<const Tokenizer> parse_compiled(std::shared_ptr<const void> owner, std::string_view bytes,
+                                                std::string_view name, const TokenizerLimits& limits) {
+  constexpr std::size_t kAligned = alignof(std::uint64_t);
+  if (owner == nullptr || reinterpret_cast<std::uintptr_t>(bytes.data()) % kAligned != 0) {
+    auto copy = std::make_shared<std::vector<std::uint64_t>>((bytes.size() + kAligned - 1) / kAligned);
+    std::memcpy(copy->data(), bytes.data(), bytes.size());
+    bytes = {reinterpret_cast<const char*>(copy->data()), bytes.size()};
+    owner = std::move(copy);
+  }
+  CompiledReader reader(bytes, std::string(name));
+  try {
+    return std::make_unique<StagedTokenizer>(reader, std::move(owner), limits);
+  } catch (const Error& error) {
+    // A normalizer's, on an added token.
+    if (!error.where().empty() && error.where().starts_with(name)) throw;
+    throw Error(error.code(), error.message(), std::string(name), error.fix());
+  }
+}
+
 }  // namespace weft::tokenizer
+
+namespace weft {
+
+std::string compile_tokenizer(const Tokenizer& tokenizer) {
+  const auto* staged = dynamic_cast<const tokenizer::StagedTokenizer*>(&tokenizer);
+  if (staged == nullptr) {
+    throw Error(ErrorCode::kUnsupported, "a tokenizer of a class of one's own can't be compiled", "tokenizer",
+                "give one that load_tokenizer() made");
+  }
+  tokenizer::CompiledWriter writer;
+  staged->save(writer);
+  return tokenizer::seal_compiled(std::move(writer).take());
+}
+
+}  // namespace weft

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <memory>
 #include <optional>
+#include <string_view>
 #include <vector>
 
 #include "added_tokens.h"
@@ -35,5 +36,11 @@ struct Stages {
 };
 
 [[nodiscard]] std::unique_ptr<const Tokenizer> make_tokenizer(Stages stages);
+
+/// Reads what compile_tokenizer() made.
+/// @param owner   Keeps `bytes` for as long as the tokenizer lives; null: `bytes` are lent for this call only.
+/// @throws Error{kCorrupt, kUnsupported, kTooLarge}
+[[nodiscard]] std::unique_ptr<const Tokenizer> parse_compiled(std::shared_ptr<const void> owner, std::string_view bytes,
+                                                              std::string_view name, const TokenizerLimits& limits);
 
 }  // namespace weft::tokenizer

@@ -14,7 +14,14 @@ using Symbols = std::vector<ScoreBpe::Symbol>;
 
 class BpeSplitter {
  public:
+  static constexpr Model::Kind kKind = Model::Kind::kScoreBpe;
+  BpeSplitter() = default;
   explicit BpeSplitter(ScoreBpe bpe) : bpe_(std::move(bpe)) {}
+  template <typename Archive, typename Self>
+  static void fields(Archive& archive, Self& self) {
+    archive(self.bpe_);
+  }
+  [[nodiscard]] bool ids_below(std::size_t limit) const { return bpe_.ids_below(limit); }
   class Run {
    public:
     Run(const BpeSplitter& splitter, std::size_t text_bytes) : encoder_(splitter.bpe_, text_bytes) {}
@@ -30,7 +37,14 @@ class BpeSplitter {
 
 class WordSplitter {
  public:
+  static constexpr Model::Kind kKind = Model::Kind::kWord;
+  WordSplitter() = default;
   explicit WordSplitter(PieceTrie pieces) : pieces_(std::move(pieces)) {}
+  template <typename Archive, typename Self>
+  static void fields(Archive& archive, Self& self) {
+    archive(self.pieces_);
+  }
+  [[nodiscard]] bool ids_below(std::size_t limit) const { return pieces_.values_below(limit); }
   class Run {
    public:
     Run(const WordSplitter& splitter, std::size_t) : pieces_(splitter.pieces_) {}
@@ -53,6 +67,13 @@ class WordSplitter {
 
 class CharacterSplitter {
  public:
+  static constexpr Model::Kind kKind = Model::Kind::kCharacter;
+  CharacterSplitter() = default;
+  template <typename Archive, typename Self>
+  static void fields(Archive& archive, Self& self) {
+    archive(self.pieces_, self.user_defined_);
+  }
+  [[nodiscard]] bool ids_below(std::size_t limit) const { return pieces_.values_below(limit); }
   CharacterSplitter(PieceTrie pieces, PieceTrie user_defined)
       : pieces_(std::move(pieces)), user_defined_(std::move(user_defined)) {}
   class Run {
@@ -61,7 +82,7 @@ class CharacterSplitter {
     void split(std::string_view text, Symbols& symbols) {
       for (std::size_t pos = 0; pos < text.size();) {
         const auto found = splitter_.user_defined_.longest(text, pos);
-        const std::size_t end = found.end != pos ? found.end : pos + decode_at(text, pos).length;
+        const std::size_t end = found.end != pos && ends_character(text, found.end) ? found.end : pos + decode_at(text, pos).length;
         const std::uint32_t id = splitter_.pieces_.find(text.substr(pos, end - pos));
         symbols.push_back({id == PieceTrie::kValues ? -1 : static_cast<Token>(id), static_cast<std::uint32_t>(end - pos)});
         pos = end;
@@ -81,6 +102,18 @@ class SymbolModel : public Model {
  public:
   SymbolModel(Splitter splitter, UnknownSymbols unknown)
       : splitter_(std::move(splitter)), unknown_(std::move(unknown)) {}
+
+  SymbolModel() = default;
+  template <typename Archive, typename Self>
+  static void fields(Archive& archive, Self& self) {
+    archive(self.splitter_, self.unknown_);
+  }
+  void save(CompiledWriter& writer) const override { writer(Splitter::kKind, *this); }
+  [[nodiscard]] bool ids_below(std::size_t limit) const {
+    const auto is_id = [&](Token id) { return id >= 0 && id < static_cast<std::int64_t>(limit); };
+    return splitter_.ids_below(limit) && (unknown_.unknown == -1 ? unknown_.bytes.has_value() : is_id(unknown_.unknown)) &&
+           (!unknown_.bytes || std::all_of(unknown_.bytes->begin(), unknown_.bytes->end(), is_id));
+  }
 
   [[nodiscard]] std::unique_ptr<Model::Encoder> start(std::size_t text_bytes) const override {
     return std::make_unique<Encoder>(*this, text_bytes);
@@ -138,6 +171,12 @@ class SymbolModel : public Model {
 };
 
 }  // namespace
+
+std::unique_ptr<const Model> read_symbol_model(Model::Kind kind, CompiledReader& reader, std::size_t pieces) {
+  if (kind == Model::Kind::kScoreBpe) return read_model_of<SymbolModel<BpeSplitter>>(reader, pieces);
+  if (kind == Model::Kind::kWord) return read_model_of<SymbolModel<WordSplitter>>(reader, pieces);
+  return read_model_of<SymbolModel<CharacterSplitter>>(reader, pieces);
+}
 
 std::unique_ptr<const Model> make_bpe_model(ScoreBpe bpe, UnknownSymbols unknown) {
   return std::make_unique<SymbolModel<BpeSplitter>>(BpeSplitter(std::move(bpe)), std::move(unknown));

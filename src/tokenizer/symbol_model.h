@@ -19,6 +19,11 @@ namespace weft::tokenizer {
 struct UnknownSymbols {
   Token unknown = -1;                            ///< -1: none; then there are `bytes`.
   std::optional<std::array<Token, 256>> bytes{};  ///< Of all bytes. Without: one `unknown` for neighbours.
+
+  template <typename Archive, typename Self>
+  static void fields(Archive& archive, Self& self) {
+    archive(self.unknown, self.bytes);
+  }
 };
 
 [[nodiscard]] std::unique_ptr<const Model> make_bpe_model(ScoreBpe bpe, UnknownSymbols unknown);
@@ -28,5 +33,8 @@ struct UnknownSymbols {
 /// @param user_defined  Symbols of several characters.
 [[nodiscard]] std::unique_ptr<const Model> make_character_model(PieceTrie pieces, PieceTrie user_defined,
                                                                 UnknownSymbols unknown);
+/// Reads what such a model has saved of itself, behind its kind.
+/// @throws Error{kCorrupt}
+[[nodiscard]] std::unique_ptr<const Model> read_symbol_model(Model::Kind kind, CompiledReader& reader, std::size_t pieces);
 
 }  // namespace weft::tokenizer

@@ -4,16 +4,20 @@
 #include <cerrno>
 #include <cstring>
 #include <fstream>
+#include <functional>
 #include <string>
 #include <system_error>
 
+#include "compiled.h"
 #include "gguf.h"
 #include "gguf_metadata.h"
 #include "hf_tokenizer.h"
 #include "json.h"
 #include "llama2c.h"
+#include "mapped_file.h"
 #include "sentencepiece.h"
 #include "sentencepiece_model.h"
+#include "staged_tokenizer.h"
 #include "tekken.h"
 #include "tiktoken.h"
 #include "weft/error.h"
@@ -88,10 +92,9 @@ void check_no_options(const TokenizerOptions& options, std::string_view name) {
               std::string(name), "give them for tiktoken's rank files only");
 }
 
-}  // namespace
-
-std::unique_ptr<const Tokenizer> parse_tokenizer(std::string_view bytes, std::string_view name,
-                                                 const TokenizerOptions& options, const TokenizerLimits& limits) {
+// @param release  Called once `bytes` are not needed any more, if that is before the end.
+std::unique_ptr<const Tokenizer> parse(std::string_view bytes, std::string_view name, const TokenizerOptions& options,
+                                       const TokenizerLimits& limits, const std::function<void()>& release) {
   if (tokenizer::is_gguf(bytes)) {
     check_no_options(options, name);
     try {
@@ -101,6 +104,10 @@ std::unique_ptr<const Tokenizer> parse_tokenizer(std::string_view bytes, std::st
     }
   }
   check_size(bytes.size(), std::string(name), limits);
+  if (tokenizer::is_compiled(bytes)) {
+    check_no_options(options, name);
+    return tokenizer::parse_compiled(nullptr, bytes, name, limits);
+  }
   if (tokenizer::is_tiktoken(bytes)) return tokenizer::parse_tiktoken(bytes, name, options, limits);
   check_no_options(options, name);
   if (tokenizer::is_sentencepiece_model(bytes)) return tokenizer::parse_sentencepiece(bytes, name, limits);
@@ -112,12 +119,19 @@ std::unique_ptr<const Tokenizer> parse_tokenizer(std::string_view bytes, std::st
   if (bytes[start] != '{') {
     throw Error(ErrorCode::kUnsupported,
                 "is no tokenizer file of a known format; these are: Hugging Face tokenizer.json, SentencePiece .model, "
-                "tiktoken ranks, Mistral tekken.json, llama2.c tokenizer.bin, GGUF",
+                "tiktoken ranks, Mistral tekken.json, llama2.c tokenizer.bin, GGUF, weft's compiled form",
                 std::string(name), "name the model's tokenizer.json");
   }
-  const tokenizer::JsonDocument document(bytes, std::string(name), limits);
-  if (tokenizer::is_tekken(document.root())) return tokenizer::parse_tekken(document.root(), name, limits);
-  return tokenizer::parse_hf_tokenizer(document.root(), limits);
+  auto document = std::make_unique<const tokenizer::JsonDocument>(bytes, std::string(name), limits);
+  if (tokenizer::is_tekken(document->root())) return tokenizer::parse_tekken(document->root(), name, limits);
+  return tokenizer::parse_hf_tokenizer(std::move(document), release, limits);
+}
+
+}  // namespace
+
+std::unique_ptr<const Tokenizer> parse_tokenizer(std::string_view bytes, std::string_view name,
+                                                 const TokenizerOptions& options, const TokenizerLimits& limits) {
+  return parse(bytes, name, options, limits, [] {});
 }
 
 std::unique_ptr<const Tokenizer> parse_tokenizer(std::string_view bytes, std::string_view name,
@@ -125,13 +139,45 @@ std::unique_ptr<const Tokenizer> parse_tokenizer(std::string_view bytes, std::st
   return parse_tokenizer(bytes, name, TokenizerOptions(), limits);
 }
 
+std::unique_ptr<const Tokenizer> parse_tokenizer(std::shared_ptr<const void> owner, std::string_view bytes,
+                                                 std::string_view name, const TokenizerLimits& limits) {
+  if (!tokenizer::is_compiled(bytes)) return parse_tokenizer(bytes, name, limits);
+  check_size(bytes.size(), std::string(name), limits);
+  return tokenizer::parse_compiled(std::move(owner), bytes, name, limits);
+}
+
 std::unique_ptr<const Tokenizer> load_tokenizer(const std::filesystem::path& path, const TokenizerOptions& options,
                                                 const TokenizerLimits& limits) {
-  if (tokenizer::is_gguf(read_file(path, 4, nullptr))) {
+  const std::string head = read_file(path, 8, nullptr);
+  if (tokenizer::is_gguf(head)) {
     check_no_options(options, path.string());
     return load_gguf(path, limits);
   }
-  return parse_tokenizer(read_file(path, limits.file_bytes, &limits), path.string(), options, limits);
+  if (tokenizer::is_compiled(head)) {
+    check_no_options(options, path.string());
+    if (auto file = tokenizer::MappedFile::open(path)) {
+      const std::string_view bytes = file->bytes();
+      return parse_tokenizer(std::move(file), bytes, path.string(), limits);
+    }
+  }
+  std::string bytes = read_file(path, limits.file_bytes, &limits);
+  return parse(bytes, path.string(), options, limits, [&] { std::string().swap(bytes); });
+}
+
+void save_tokenizer(const Tokenizer& tokenizer, const std::filesystem::path& path) {
+  const std::string bytes = compile_tokenizer(tokenizer);
+  const std::filesystem::path unfinished = path.string() + ".unfinished";
+  std::error_code error;
+  errno = 0;
+  std::ofstream file(unfinished, std::ios::binary);
+  file.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+  file.close();
+  const int reason = errno;
+  if (file) std::filesystem::rename(unfinished, path, error);
+  if (file && !error) return;
+  const std::string why = error ? error.message() : std::strerror(reason);
+  std::filesystem::remove(unfinished, error);
+  throw Error(ErrorCode::kIo, "can't be written: " + why, path.string(), "check the folder, its permissions and the disk");
 }
 
 std::unique_ptr<const Tokenizer> load_tokenizer(const std::filesystem::path& path, const TokenizerLimits& limits) {

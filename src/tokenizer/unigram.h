@@ -1,8 +1,10 @@
 // Unigram: of all ways to cut a text into pieces, the one whose scores add up to the most.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <string_view>
 #include <vector>
@@ -21,6 +23,7 @@ class Unigram {
     kDouble,  ///< As tokenizers and llama.cpp: in double.
     kSingle,  ///< As SentencePiece 0.2.3: in float, starting anew from 0 where a sum goes beyond 100000.
   };
+  friend constexpr Sums last_of(Sums) { return Sums::kSingle; }
   struct Piece {
     std::string_view text;  ///< Not empty; lent until the constructor returns.
     Token id;
@@ -34,10 +37,28 @@ class Unigram {
     bool unknown_runs_may_be_pieces = false;
     /// The ids of bytes, -1 for none: a run of unknown characters becomes its bytes if all of them have an id.
     std::optional<std::array<Token, 256>> bytes;
+
+    template <typename Archive, typename Self>
+    static void fields(Archive& archive, Self& self) {
+      archive(self.sums, self.unknown, self.unknown_score, self.unknown_runs_may_be_pieces, self.bytes);
+    }
   };
 
   /// @param pieces  Of several with one text, the last one counts. Ids are below PieceTrie::kValues.
   Unigram(const std::vector<Piece>& pieces, const Options& options);
+
+  /// For a reader of compiled files.
+  Unigram() = default;
+  template <typename Archive, typename Self>
+  static void fields(Archive& archive, Self& self) {
+    archive(self.trie_, self.scores_, self.cuts_, self.options_);
+    if constexpr (Archive::kReads) archive.demand(self.trie_.values_below(self.scores_.size()), "has a piece without a score");
+  }
+  [[nodiscard]] bool ids_below(std::size_t limit) const {
+    const auto below = [&](Token id) { return id < static_cast<std::int64_t>(limit); };
+    return scores_.size() <= limit && below(options_.unknown) &&
+           (!options_.bytes || std::all_of(options_.bytes->begin(), options_.bytes->end(), below));
+  }
 
   /// Encodes the words of one text, and remembers those that it has met.
   class Encoder {
@@ -57,6 +78,7 @@ class Unigram {
       ShortKey key;
       std::array<Token, kMost> ids{};
       std::uint8_t bytes = 0, count = 0;  // bytes is 0: free
+      bool holds = false;                 // whatever stands before
     };
     template <typename Score>
     struct Node {  // the best way to a place in the text
@@ -71,8 +93,20 @@ class Unigram {
       Range unknown{0, 0};
     };
 
-    template <typename Score>
-    void find_best(std::string_view text, std::vector<Node<Score>>& nodes, Output& output);
+    struct Margin {
+      double least = std::numeric_limits<double>::infinity();  // that the scores of two ways to one place differ by
+      double most = 0;                                         // that the score of any way is away from 0
+    };
+    struct NoMargin {};
+
+    /// Bytes [from, text.size()) of `text`.
+    /// @param before  The score of what stands before.
+    /// @returns the score at the end.
+    template <typename Score, typename Margins>
+    Score find_best(std::string_view text, std::size_t from, Score before, std::vector<Node<Score>>& nodes, Output& output,
+                    Margins& margins);
+    void encode_single(std::string_view text, Output& output);
+    const Known& learn(std::string_view word, const ShortKey& key, Known& known);
     template <typename Score>
     void emit(std::string_view text, const Node<Score>* nodes, std::size_t begin, std::size_t end, Output& output);
     void emit_unknown(std::string_view text, Output& output) const;
@@ -82,11 +116,14 @@ class Unigram {
     std::vector<Node<double>> doubles_;
     std::vector<Node<float>> singles_;
     std::vector<std::uint32_t> lengths_;
+    std::vector<Token> learned_;
   };
 
  private:
   PieceTrie trie_;
-  std::vector<double> scores_;  // by id
+  Array<double> scores_;  // by id
+  // Whether no piece has U+2581 behind something else: a text is then as good as cut before each run of them.
+  bool cuts_ = false;
   Options options_;
 };
 

@@ -13,6 +13,15 @@ class UnigramModel : public Model {
  public:
   explicit UnigramModel(Unigram unigram) : unigram_(std::move(unigram)) {}
 
+  /// For a reader of compiled files.
+  UnigramModel() = default;
+  template <typename Archive, typename Self>
+  static void fields(Archive& archive, Self& self) {
+    archive(self.unigram_);
+  }
+  [[nodiscard]] bool ids_below(std::size_t limit) const { return unigram_.ids_below(limit); }
+  void save(CompiledWriter& writer) const override { writer(Kind::kUnigram, *this); }
+
   [[nodiscard]] std::unique_ptr<Model::Encoder> start(std::size_t text_bytes) const override {
     return std::make_unique<Encoder>(unigram_, text_bytes);
   }

@@ -23,6 +23,11 @@ inline CodePoint decode_at(std::string_view text, std::size_t pos) noexcept {
   return {(b & 0x07u) << 18 | (byte(1) & 0x3Fu) << 12 | (byte(2) & 0x3Fu) << 6 | (byte(3) & 0x3Fu), 4};
 }
 
+/// Whether a character of well-formed `text` ends at `pos`. Tables of a file may say otherwise.
+inline bool ends_character(std::string_view text, std::size_t pos) noexcept {
+  return pos == text.size() || (static_cast<unsigned char>(text[pos]) & 0xC0) != 0x80;
+}
+
 /// The character that ends before `text[pos]`, pos > 0, under the same conditions.
 inline CodePoint decode_before(std::string_view text, std::size_t pos) noexcept {
   do --pos;

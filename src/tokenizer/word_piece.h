@@ -16,10 +16,26 @@ class WordPiece : public Model {
   struct Options {
     Token unknown = -1;  ///< -1: an unknown word is an Error.
     std::size_t max_characters = 100;  ///< A longer word is unknown.
+
+    template <typename Archive, typename Self>
+    static void fields(Archive& archive, Self& self) {
+      archive(self.unknown, self.max_characters);
+    }
   };
   /// @param first         Pieces that a word may start with.
   /// @param continuing    Pieces that may follow, without their prefix.
   WordPiece(std::vector<PieceTrie::Entry> first, std::vector<PieceTrie::Entry> continuing, const Options& options);
+
+  /// For a reader of compiled files.
+  WordPiece() = default;
+  template <typename Archive, typename Self>
+  static void fields(Archive& archive, Self& self) {
+    archive(self.first_, self.continuing_, self.options_);
+  }
+  void save(CompiledWriter& writer) const override { writer(Kind::kWordPiece, *this); }
+  [[nodiscard]] bool ids_below(std::size_t limit) const {
+    return first_.values_below(limit) && continuing_.values_below(limit) && options_.unknown < static_cast<std::int64_t>(limit);
+  }
 
   [[nodiscard]] std::unique_ptr<Model::Encoder> start(std::size_t text_bytes) const override;
 

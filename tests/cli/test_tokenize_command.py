@@ -51,6 +51,18 @@ def test_jsonl_goes_there_and_back(weft, tokenizer_file):
     assert [json.loads(line) for line in decoded.out.splitlines()] == TEXTS
 
 
+def test_compiles_into_a_file_that_answers_alike(weft, tokenizer_file, tmp_path):
+    compiled = tmp_path / "tokenizer.weft"
+    assert weft("tokenize", tokenizer_file, "--compile", compiled).code == 0
+    texts = "".join(json.dumps(text) + "\n" for text in TEXTS)
+    assert weft("tokenize", compiled, "--jsonl", stdin=texts).out == weft("tokenize", tokenizer_file, "--jsonl", stdin=texts).out
+    again = tmp_path / "again.weft"
+    assert weft("tokenize", compiled, "--compile", again).code == 0
+    assert again.read_bytes() == compiled.read_bytes()
+    refused = weft("tokenize", tokenizer_file, "a text", "--compile", again)
+    assert refused.code != 0 and "--compile reads no text" in refused.err
+
+
 def test_specials_say_what_control_tokens_are(weft, tokenizer_file, small_tokenizer):
     end = small_tokenizer.token_to_id("<|im_end|>")
     as_text, as_tokens = (

@@ -99,6 +99,46 @@ TEST(ReadTokenizer, NamesTheModelFileOfABrokenOne) {
   EXPECT_NE(error.where().find("/nowhere/model.pte: tokenizer.json"), std::string::npos) << error.what();
 }
 
+// With a vocabulary that tells it from small_tokenizer().
+std::string compiled_tokenizer() {
+  return compile_tokenizer(*parse_tokenizer(
+      R"({"version": "1.0", "added_tokens": [], "model": {"type": "WordLevel", "unk_token": "?", "vocab": {"?": 0, "one": 1}}})",
+      "words.json"));
+}
+
+TEST(ReadTokenizer, UsesTheCompiledOneInside) {
+  const FileOfAssets file(Assets{{"tokenizer.json", small_tokenizer()}, {"tokenizer.weft", compiled_tokenizer()}});
+  EXPECT_EQ(read_tokenizer(file, kAlone)->find("one"), 1);
+}
+
+TEST(ReadTokenizer, TakesTheSourceOfACompiledOneThatIsOfAnotherVersion) {
+  std::string newer = compiled_tokenizer();
+  ++newer[8];
+  const FileOfAssets both(Assets{{"tokenizer.json", small_tokenizer()}, {"tokenizer.weft", newer}});
+  EXPECT_EQ(read_tokenizer(both, kAlone)->find("ab"), 2);
+  const Error error = error_of([&] { (void)read_tokenizer(FileOfAssets(Assets{{"tokenizer.weft", newer}}), kAlone); });
+  EXPECT_EQ(error.code(), ErrorCode::kUnsupported);
+  EXPECT_NE(error.where().find("/nowhere/model.pte: tokenizer.weft"), std::string::npos) << error.what();
+}
+
+TEST(ReadTokenizer, RefusesADamagedCompiledOne) {
+  std::string damaged = compiled_tokenizer();
+  damaged.back() = static_cast<char>(damaged.back() ^ 1);
+  const FileOfAssets file(Assets{{"tokenizer.json", small_tokenizer()}, {"tokenizer.weft", damaged}});
+  const Error error = error_of([&] { (void)read_tokenizer(file, kAlone); });
+  EXPECT_EQ(error.code(), ErrorCode::kCorrupt);
+}
+
+TEST(ReadTokenizer, PrefersWhatLiesBesideTheModel) {
+  const Folder folder;
+  const auto model = folder.path() / "model.pte";
+  folder.write("tokenizer.weft", compiled_tokenizer());
+  const FileOfAssets file(Assets{{"tokenizer.json", small_tokenizer()}});
+  EXPECT_EQ(read_tokenizer(file, model)->find("one"), 1);
+  folder.write("tokenizer.json", small_tokenizer());
+  EXPECT_EQ(read_tokenizer(FileOfAssets(Assets{{"tokenizer.weft", compiled_tokenizer()}}), model)->find("ab"), 2);
+}
+
 TEST(ReadInfo, ReadsWhatTheExportWrote) {
   const ModelInfo info = info_of(R"({"format": 1, "name": "Smol", "architecture": "LlamaForCausalLM", "dtype": "float32",
     "quantization": "none", "exporter": "weft 0.1.0", "parameters": 134515008, "vocab_size": 49152, "max_context": 2048,

@@ -30,6 +30,17 @@ def test_control_tokens_are_the_references(tokenizer, reference, text):
     assert ids.tolist() == reference.encode(text, add_special_tokens=False)
 
 
+def test_a_saved_one_answers_alike(tokenizer, tmp_path):
+    tokenizer.save(tmp_path / "tokenizer.weft")
+    again = weft.Tokenizer.load(tmp_path / "tokenizer.weft")
+    for text in TEXTS:
+        ids = tokenizer.encode(text, specials=weft.Specials.AS_TOKENS)
+        assert again.encode(text, specials=weft.Specials.AS_TOKENS).tolist() == ids.tolist()
+        assert again.decode(ids) == tokenizer.decode(ids)
+    with pytest.raises(weft.Error, match="can't be written"):
+        tokenizer.save(tmp_path / "none" / "tokenizer.weft")
+
+
 def test_a_users_text_makes_no_control_token(tokenizer, reference):
     ids = tokenizer.encode("<|im_start|>user")
     assert not any(tokenizer.is_special(token) for token in ids.tolist())

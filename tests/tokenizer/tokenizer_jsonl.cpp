@@ -12,9 +12,11 @@
 //       -> every field of an Encoding
 //   {"count": "text", "specials": "text"}                -> 3
 //   {"rules": "text", "allowed": [...], "disallowed": [...] or "all"}     -> the ids of SpecialRules' parts
+//   {"compile": "tokenizer.weft"}                        writes the compiled form there         -> its bytes
 //   {"piece": 1}, {"find": "Ġhello"}, {"is_special": 1}, {"vocab_size": true}
 //
 // An Error becomes {"error": what, "code": code}.
+#include <fstream>
 #include <iostream>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -136,6 +138,11 @@ json answer(const weft::Tokenizer& tokenizer, const json& question) {
     for (const auto& token : question["stream"]) pieces.push_back(decoder.push(token));
     pieces.push_back(decoder.finish());
     return pieces;
+  }
+  if (question.contains("compile")) {
+    const std::string bytes = weft::compile_tokenizer(tokenizer);
+    std::ofstream(question["compile"].get<std::string>(), std::ios::binary) << bytes;
+    return bytes.size();
   }
   if (question.contains("piece")) return tokenizer.piece(question["piece"]);
   if (question.contains("find")) {

@@ -578,7 +578,7 @@ TEST(TokenizerFile, OfAnotherFormatIsAnError) {
   expect_error("", "file: the file is empty\nfix: fetch it again");
   expect_error("hello",
                "file: is no tokenizer file of a known format; these are: Hugging Face tokenizer.json, SentencePiece .model, "
-               "tiktoken ranks, Mistral tekken.json, llama2.c tokenizer.bin, GGUF\n"
+               "tiktoken ranks, Mistral tekken.json, llama2.c tokenizer.bin, GGUF, weft's compiled form\n"
                "fix: name the model's tokenizer.json");
   expect_error("GGUF\x03", "file: ends inside of its metadata\nfix: the file is cut short or damaged; fetch it again");
   expect_error("{}", "file: has no \"model\"\nfix: the file is cut short or was edited; fetch it again");
