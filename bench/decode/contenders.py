@@ -81,10 +81,7 @@ CONTENDERS = [
               model_key="onnxruntime-genai"),
     Contender("OpenVINO GenAI, paged", _OPENVINO, "openvino_peer.py", "openvino", {"attention": "PA"}, model_key="openvino"),
     Contender("OpenVINO GenAI, SDPA", _OPENVINO, "openvino_peer.py", "openvino", {"attention": "SDPA"}, model_key="openvino"),
-    Contender("CTranslate2", {8: ("int8 of rows", 8.0), 32: ("f32", 32.0)}, "ctranslate2_peer.py", "ctranslate2", {"type": "auto"},
-              model_key="ctranslate2"),
-    Contender("CTranslate2, bf16 activations", {8: ("int8 of rows", 8.0), 16: ("bf16", 16.0)}, "ctranslate2_peer.py", "ctranslate2", {"type": "bfloat16"},
-              model_key="ctranslate2"),
+    Contender("CTranslate2", {8: ("int8 of rows", 8.0), 32: ("f32", 32.0)}, "ctranslate2_peer.py", "ctranslate2", model_key="ctranslate2"),
     Contender("ExecuTorch's runner", {4: ("8da4w of 32", 5.0), 32: ("f32", 32.0)}, "executorch_peer.py", model_key="executorch-llm"),
     Contender("Transformers, eager", _TRANSFORMERS, "transformers_peer.py", settings={"mode": "eager"}, model_key="transformers"),
     Contender("Transformers, compiled", _TRANSFORMERS, "transformers_peer.py", settings={"mode": "compiled"}, model_key="transformers"),
@@ -115,6 +112,11 @@ class Workshop:
     def __init__(self, folder: Path, weft: Path, say) -> None:
         self.folder, self.weft, self.say = folder, weft, say
         self._failed: dict[str, SetUpError] = {}
+        # An exporter that has changed may write other layouts.
+        digest = hashlib.sha256()
+        for file in sorted((ROOT / "python" / "weft").rglob("*.py")):
+            digest.update(file.read_bytes())
+        self._exporter = digest.hexdigest()[:8]
 
     def _once(self, key: str, path: Path, make) -> Path:
         """`path`, made by make(its temporary name) unless it is there. A failure is told again without another try."""
@@ -234,16 +236,12 @@ class Workshop:
         return self._once(key, path, make)
 
     def _weft_model(self, backend: str, model: str, bits: int) -> Path:
-        # An exporter that has changed may write other layouts.
-        digest = hashlib.sha256()
-        for file in sorted((ROOT / "python" / "weft").rglob("*.py")):
-            digest.update(file.read_bytes())
         ending = {"executorch": "pte", "aoti": "pt2"}[backend]
-        path = self.folder / model / f"weft-{bits}-{digest.hexdigest()[:8]}.{ending}"
+        path = self.folder / model / f"weft-{bits}-{self._exporter}.{ending}"
         how = {
             4: ["--quantize", "int4-sym", "--quantize-layer", "lm_head=int4-sym"],
             8: ["--quantize", "int8"],
-            16: ["--dtype", "bfloat16"],
+            16: ["--quantize", "bf16"],
             32: [],
         }[bits]
         if (model, bits) == ("S", 4):

@@ -1,4 +1,4 @@
-"""CTranslate2, with its own converter. It has no 4-bit weights on a CPU. Setting type: the compute type."""
+"""CTranslate2, with its own converter. It has no 4-bit weights on a CPU."""
 
 from __future__ import annotations
 
@@ -7,19 +7,25 @@ import time
 
 import peer
 
+# On CPUs it computes in f32 between products; it has no bfloat16 there.
+TYPES = {8: "int8_float32", 32: "float32"}
+
 
 def make(options) -> None:
     import ctranslate2.converters
 
-    kept = {8: "int8", 16: "bfloat16", 32: "float32"}[options.bits]
-    ctranslate2.converters.TransformersConverter(str(options.source)).convert(str(options.out), quantization=kept)
+    converter = ctranslate2.converters.TransformersConverter(str(options.source))
+    converter.convert(str(options.out), quantization=TYPES[options.bits])
 
 
 def load(options) -> peer.Generate:
     import ctranslate2
 
     generator = ctranslate2.Generator(
-        str(options.model), device="cpu", compute_type=options.setting["type"], intra_threads=options.threads
+        str(options.model),
+        device="cpu",
+        compute_type=TYPES[options.bits],
+        intra_threads=options.threads,
     )
     vocabulary = json.loads((options.model / "vocabulary.json").read_text())
 
