@@ -83,6 +83,7 @@ CLI::Validator whole_number(std::uint64_t least, std::uint64_t most) {
 constexpr std::uint64_t kMaxThreads = 1024;
 constexpr std::uint64_t kMaxTokens = 1u << 24;
 constexpr std::uint64_t kMaxRepeat = 1000;
+constexpr std::uint64_t kMaxSequences = 1024;
 
 void add_model(CLI::App& app, ModelChoice& model) { app.add_option("MODEL", model.model, kModelHelp); }
 
@@ -101,7 +102,19 @@ void add_runner(CLI::App& app, ModelChoice& model) {
   app.add_option("--threads", model.runner.threads, "Threads that compute; default: one a core")
       ->type_name("N")
       ->check(whole_number(1, kMaxThreads));
-  app.add_flag("--float-activations", model.runner.float_activations, "Exact: don't round inputs of 4- and 8-bit linears");
+  app.add_flag("--float-activations", model.runner.float_activations, "Exact: round neither linears' inputs nor the cache");
+  static const std::map<std::string, CacheType> types = {
+      {"float32", CacheType::kFloat32}, {"float16", CacheType::kFloat16}, {"int8", CacheType::kInt8}};
+  app.add_option("--cache-type", model.runner.cache_type, "Keep keys and values as float32, float16 or int8")
+      ->type_name("TYPE")
+      ->transform(CLI::Validator(
+          [](std::string& name) -> std::string {
+            const auto found = types.find(name);
+            if (found == types.end()) return "'" + name + "' is none of float32, float16 and int8";
+            name = std::to_string(static_cast<int>(found->second));
+            return {};
+          },
+          ""));
 }
 
 void add_answer(CLI::App& app, AnswerChoice& answer) {
@@ -145,6 +158,7 @@ class Parser {
     add_inspect();
     add_tokenize();
     add_bench();
+    add_profile();
     add_eval();
     add_logits();
     app_.footer(footer());
@@ -328,9 +342,30 @@ class Parser {
     app.add_option("--repeat", bench_.repeat, "How often to measure; default 5")
         ->type_name("R")
         ->check(whole_number(1, kMaxRepeat));
+    app.add_option("--sequences", bench_.sequences, "Decode N conversations at once, too; default 1")
+        ->type_name("N")
+        ->check(whole_number(1, kMaxSequences));
     add_runner(app, bench_.model);
     add_backend(app, bench_.model);
     app.add_flag("--json", bench_.json, "One JSON object on stdout: medians, and all runs");
+  }
+
+  void add_profile() {
+    CLI::App& app = add("profile", "Shows where the time goes: of a prompt and of a token, by operation.",
+                        {"weft profile [MODEL] [OPTIONS]", "weft profile model.pte --trace trace.json"}, [this] { return profile_; });
+    add_model(app, profile_.model);
+    app.add_option("--prompt", profile_.prompt_tokens, "Tokens of the prompt; default 512")
+        ->type_name("N")
+        ->check(whole_number(1, kMaxTokens));
+    app.add_option("--decode", profile_.decode_tokens, "Tokens to generate; default 32")
+        ->type_name("N")
+        ->check(whole_number(1, kMaxTokens));
+    app.add_option("--trace", profile_.trace_file, "Write every operation, for ui.perfetto.dev")->type_name("FILE");
+    add_runner(app, profile_.model);
+    add_backend(app, profile_.model);
+    app.add_flag("--json", profile_.json, "One JSON object on stdout");
+    app.footer("An operation's time is what it took without those within it. Listening costs a\n"
+               "little: `weft bench` tells the speed. GB/s counts the weights that were read.");
   }
 
   void add_eval() {
@@ -377,6 +412,7 @@ class Parser {
   InspectCommand inspect_;
   TokenizeCommand tokenize_;
   BenchCommand bench_;
+  ProfileCommand profile_;
   LogitsCommand logits_;
   EvalCommand eval_;
   std::string dash_, specials_;

@@ -85,6 +85,14 @@ struct TokenizeCommand {
 struct BenchCommand {
   ModelChoice model;
   std::size_t prompt_tokens = 512, decode_tokens = 64, repeat = 5;
+  std::size_t sequences = 1;  ///< Conversations at once.
+  bool json = false;
+};
+
+struct ProfileCommand {
+  ModelChoice model;
+  std::size_t prompt_tokens = 512, decode_tokens = 32;
+  std::optional<std::filesystem::path> trace_file;
   bool json = false;
 };
 
@@ -102,7 +110,7 @@ struct EvalCommand {
 };
 
 using Command = std::variant<ChatCommand, GenerateCommand, ExportCommand, InspectCommand, TokenizeCommand,
-                             BenchCommand, LogitsCommand, EvalCommand>;
+                             BenchCommand, ProfileCommand, LogitsCommand, EvalCommand>;
 
 /// Each gives an ExitCode, or throws UsageError, Error or OutputClosed.
 int run(const ChatCommand& command);
@@ -111,6 +119,7 @@ int run(const ExportCommand& command);
 int run(const InspectCommand& command);
 int run(const TokenizeCommand& command);
 int run(const BenchCommand& command);
+int run(const ProfileCommand& command);
 int run(const LogitsCommand& command);
 int run(const EvalCommand& command);
 

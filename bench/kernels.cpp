@@ -1,10 +1,12 @@
 // How fast each kernel is, beside what this machine can do at most.
 //
 //   kernels_bench [--threads N] [--filter WORD]
+//   kernels_bench [--threads N] --limits            only what the machine can do: a name and a number a line, for programs
 //
-// A row says: the kernel and its shape, microseconds of the fastest call, bytes of weights or cache read for each second, and
-// multiply-adds counted as two operations; then both as a share of the limits that the first lines measure in the same run.
-// Working sets are larger than the caches where decoding's would be.
+// A row says: the kernel and its shape, microseconds of the fastest call, bytes read and written for each second, and
+// multiply-adds counted as two operations; then both as a share of the limits that the first lines measure in the same run
+// (bench/limits.h): of the speed of memory, and of multiply-adds of the kind that the kernel makes. Working sets are
+// larger than the caches where decoding's would be; what a step has in its caches is measured there, and can pass 100% of the memory's speed.
 
 #include <algorithm>
 #include <chrono>
@@ -18,6 +20,7 @@
 #include <string_view>
 #include <vector>
 
+#include "bench/limits.h"
 #include "kernels/variants.h"
 #include "weft/kernels/attention.h"
 #include "weft/kernels/linear.h"
@@ -51,59 +54,21 @@ double fastest(const std::function<void()>& call, double seconds = 0.3) {
   return best;
 }
 
-struct Limits {
-  double read_gbs, f32_gflops;
-};
-
-// Reading more than any cache holds, all threads together.
-double measure_reading(const ParallelFor& parallel_for) {
-  std::vector<std::uint64_t> data(256 << 17);  // 256 MiB
-  std::vector<std::uint64_t> sums(256);
-  const double seconds = fastest([&] {
-    parallel_for(256, [&](std::size_t begin, std::size_t end) {
-      for (std::size_t piece = begin; piece < end; ++piece) {
-        std::uint64_t sum[16] = {};
-        const std::uint64_t* p = data.data() + piece * (data.size() / 256);
-        for (std::size_t i = 0; i < data.size() / 256; i += 16) {
-          for (std::size_t j = 0; j < 16; ++j) sum[j] += p[i + j];
-        }
-        for (const std::uint64_t each : sum) sums[piece] += each;
-      }
-    });
-  });
-  return static_cast<double>(data.size() * 8) / seconds / 1e9;
-}
-
-// A product that stays in the first-level cache: what the inner loop's multiply-adds reach at best.
-double measure_f32(const ParallelFor& parallel_for, std::size_t threads) {
-  constexpr std::size_t kRows = 4, kFeatures = 8, kColumns = 512, kTimes = 20;
-  std::vector<float> input(kRows * kColumns), weight(kFeatures * kColumns);
-  std::vector<std::vector<float>> out(threads * 4, std::vector<float>(kRows * kFeatures));
-  const double seconds = fastest([&] {
-    parallel_for(out.size(), [&](std::size_t begin, std::size_t end) {
-      for (std::size_t i = begin; i < end; ++i) {
-        for (std::size_t n = 0; n < kTimes; ++n) {
-          variant().linear_rows({input.data(), weight.data(), nullptr, out[i].data(), kRows, kFeatures, kColumns}, 0, kFeatures);
-        }
-      }
-    });
-  });
-  return 2.0 * kRows * kFeatures * kColumns * kTimes * static_cast<double>(out.size()) / seconds / 1e9;
-}
-
 class Report {
  public:
-  Report(Limits limits, std::string filter) : limits_(limits), filter_(std::move(filter)) {}
+  Report(bench::Limits limits, std::string filter) : limits_(limits), filter_(std::move(filter)) {}
   [[nodiscard]] bool wants(const std::string& name) const { return name.find(filter_) != std::string::npos; }
-  void row(const std::string& name, double seconds, double bytes, double multiply_adds) const {
+  void row(const std::string& name, double seconds, double bytes, double multiply_adds, Activations kind = Activations::kFloat32) const {
     const double gbs = bytes / seconds / 1e9, gops = 2 * multiply_adds / seconds / 1e9;
-    std::printf("%-58s %10.1f us %8.1f GB/s %4.0f%% %8.1f Gop/s %4.0f%%\n", name.c_str(), seconds * 1e6, gbs, 100 * gbs / limits_.read_gbs,
-                gops, 100 * gops / limits_.f32_gflops);
+    const double limit = kind == Activations::kFloat32 ? limits_.f32_gops : std::max(limits_.int8_gops, limits_.amx_gops);
+    std::printf("%-66s %10.1f us %8.1f GB/s %4.0f%%", name.c_str(), seconds * 1e6, gbs, 100 * gbs / limits_.read_gbs);
+    if (multiply_adds > 0) std::printf(" %8.1f Gop/s %4.0f%%", gops, limit > 0 ? 100 * gops / limit : 0.0);
+    std::printf("\n");
     std::fflush(stdout);
   }
 
  private:
-  Limits limits_;
+  bench::Limits limits_;
   std::string filter_;
 };
 
@@ -116,10 +81,10 @@ std::vector<float> random_floats(std::size_t n) {
 }
 
 void bench_quantized(const Report& report, const ParallelFor& parallel_for, std::size_t m, std::size_t n, std::size_t k, int bits,
-                     bool minimum, Activations activations) {
+                     bool minimum, Activations activations, bool fused = false) {
   const std::string name = std::string("quantized_linear ") + std::to_string(bits) + " bit" + (minimum ? " with minima" : "") +
                            (activations == Activations::kInt8 ? ", int8 " : ", f32 ") + std::to_string(m) + "x" + std::to_string(k) + "x" +
-                           std::to_string(n);
+                           std::to_string(n) + (fused ? ", norm and gate" : "");
   if (!report.wants(name)) return;
   QuantizedMatrix matrix{nullptr, n, k, bits, minimum};
   // One token reads a new matrix each time, as a model of many layers does; many rows read one.
@@ -128,18 +93,76 @@ void bench_quantized(const Report& report, const ParallelFor& parallel_for, std:
   std::uint64_t state = 1;
   for (std::size_t i = 0; i + 8 <= data.size(); i += 8) {
     state = state * 6364136223846793005u + 1442695040888963407u;
-    const std::uint64_t masked = state & 0x3f3f3f3f3f3f3f3f;  // no f16 infinities among the scales
+    // No f16 infinities among the scales, and no floats so small that processors slow down.
+    const std::uint64_t masked = (state & 0x3f3f3f3f3f3f3f3f) | (bits >= 16 ? 0x2020202020202020 : 0);
     std::memcpy(&data[i], &masked, 8);
   }
   const std::vector<float> input = random_floats(m * k);
   std::vector<float> out(m * n);
+  QuantizedLinearArguments arguments{.input = input.data(), .rows = m, .weight = matrix, .out = out.data(), .activations = activations};
+  if (fused) {
+    arguments.norm_weight = input.data();
+    arguments.norm_epsilon = 1e-5f;
+    arguments.gate = Gate::kSilu;
+  }
   std::size_t copy = 0;
   const double seconds = fastest([&] {
     matrix.data = data.data() + copy * matrix.bytes();
     copy = (copy + 1) % copies;
-    (void)quantized_linear({.input = input.data(), .rows = m, .weight = matrix, .out = out.data(), .activations = activations}, parallel_for);
+    arguments.weight = matrix;
+    if (quantized_linear(arguments, parallel_for) != nullptr) std::abort();
   });
-  report.row(name, seconds, static_cast<double>(matrix.bytes()), static_cast<double>(m * n * k));
+  report.row(name, seconds, static_cast<double>(matrix.bytes()), static_cast<double>(m * n * k), activations);
+}
+
+void bench_embedding(const Report& report, std::size_t m, std::size_t n, std::size_t k, int bits) {
+  const std::string name =
+      std::string("quantized_embedding ") + std::to_string(bits) + " bit, " + std::to_string(m) + " of " + std::to_string(n) + " x " + std::to_string(k);
+  if (!report.wants(name)) return;
+  QuantizedMatrix matrix{nullptr, n, k, bits, false};
+  const std::vector<std::uint8_t> data(matrix.bytes(), 0x3f);
+  matrix.data = data.data();
+  std::mt19937 random(1);
+  std::vector<std::int64_t> ids(m);
+  std::vector<float> out(m * k);
+  const double seconds = fastest([&] {
+    for (std::int64_t& id : ids) id = static_cast<std::int64_t>(random() % n);
+    if (!quantized_embedding(ids, matrix, out.data())) std::abort();
+  });
+  report.row(name, seconds, static_cast<double>(m * k) * (4 + static_cast<double>(bits) / 8 + 2.0 / kGroup), 0);
+}
+
+// What stands between two linears. A row's worth stays in the caches, as it does in a step.
+void bench_between(const Report& report, const ParallelFor& parallel_for, std::size_t m, std::size_t k) {
+  const std::string shape = std::string(" ") + std::to_string(m) + " x " + std::to_string(k);
+  const std::vector<float> input = random_floats(m * k), up = random_floats(m * k);
+  std::vector<float> out(m * k);
+  const auto values = static_cast<double>(m * k);
+  if (const std::string name = std::string("norm_rows") + shape; report.wants(name)) {
+    const NormRows rows{input.data(), up.data(), 1e-5f, k, out.data()};
+    const double seconds =
+        fastest([&] { parallel_for(m, [&](std::size_t begin, std::size_t end) { variant().norm_rows(rows, begin, end); }); });
+    report.row(name, seconds, values * 8, values * 2);
+  }
+  if (const std::string name = std::string("round_rows") + shape; report.wants(name)) {
+    std::vector<std::int8_t> codes(m * k);
+    std::vector<float> scales(m * k / kGroup), sums(scales.size());
+    std::vector<std::int32_t> code_sums(scales.size());
+    const RoundedRows rows{input.data(), m, k, codes.data(), scales.data(), sums.data(), code_sums.data()};
+    const double seconds =
+        fastest([&] { parallel_for(m, [&](std::size_t begin, std::size_t end) { variant().round_rows(rows, begin, end); }); });
+    report.row(name, seconds, values * 5, 0);
+  }
+  if (const std::string name = std::string("gate_rows") + shape; report.wants(name)) {
+    const double seconds = fastest([&] {
+      parallel_for(m, [&](std::size_t begin, std::size_t end) {
+        std::copy(input.begin() + static_cast<std::ptrdiff_t>(begin * k), input.begin() + static_cast<std::ptrdiff_t>(end * k),
+                  out.begin() + static_cast<std::ptrdiff_t>(begin * k));
+        variant().gate_rows({out.data() + begin * k, up.data() + begin * k, k, k, end - begin, k, Gate::kSilu});
+      });
+    });
+    report.row(name, seconds, values * 20, 0);
+  }
 }
 
 void bench_linear(const Report& report, const ParallelFor& parallel_for, std::size_t m, std::size_t n, std::size_t k) {
@@ -158,26 +181,34 @@ void bench_linear(const Report& report, const ParallelFor& parallel_for, std::si
   report.row(name, seconds, static_cast<double>(n * k * 4), static_cast<double>(m * n * k));
 }
 
+// `sequences` of them side by side, each with `tokens` after `past`.
 void bench_attention(const Report& report, const ParallelFor& parallel_for, std::size_t tokens, std::size_t past, std::uint32_t heads,
-                     std::uint32_t kv_heads, std::uint32_t size) {
-  const std::string name = "attention " + std::to_string(tokens) + " after " + std::to_string(past) + ", heads " + std::to_string(heads) +
-                           "/" + std::to_string(kv_heads) + " of " + std::to_string(size);
+                     std::uint32_t kv_heads, std::uint32_t size, KvType type, std::size_t sequences = 1) {
+  const char* const types[] = {"f32", "f16", "int8"};
+  const std::string name = std::string("attention ") + types[static_cast<std::size_t>(type)] + ", " +
+                           (sequences > 1 ? std::to_string(sequences) + " times " : "") + std::to_string(tokens) + " after " +
+                           std::to_string(past) + ", heads " + std::to_string(heads) + "/" + std::to_string(kv_heads) + " of " +
+                           std::to_string(size);
   if (!report.wants(name)) return;
   constexpr std::size_t kLayers = 16;
-  KvCache cache(std::vector<KvLayerShape>(kLayers, {kv_heads, size, size}), past + tokens);
-  for (std::size_t layer = 0; layer < kLayers; ++layer) cache.prepare_rows(layer, 0, past + tokens);
-  cache.set_size(past);
-  const std::vector<float> query = random_floats(tokens * heads * size), key = random_floats(tokens * kv_heads * size);
-  std::vector<float> out(tokens * heads * size);
-  std::vector<std::int64_t> positions(tokens);
-  for (std::size_t i = 0; i < tokens; ++i) positions[i] = static_cast<std::int64_t>(past + i);
-  const Sequence sequence{&cache, tokens};
-  const ForwardScope scope({&sequence, 1}, parallel_for);
+  std::vector<KvCache> caches(sequences, KvCache(std::vector<KvLayerShape>(kLayers, {kv_heads, size, size}), past + tokens, type));
+  std::vector<Sequence> batch;
+  for (KvCache& cache : caches) {
+    for (std::size_t layer = 0; layer < kLayers; ++layer) cache.prepare_rows(layer, 0, past + tokens);
+    cache.set_size(past);
+    batch.push_back({&cache, tokens});
+  }
+  const std::size_t rows = sequences * tokens;
+  const std::vector<float> query = random_floats(rows * heads * size), key = random_floats(rows * kv_heads * size);
+  std::vector<float> out(rows * heads * size);
+  std::vector<std::int64_t> positions(rows);
+  for (std::size_t i = 0; i < rows; ++i) positions[i] = static_cast<std::int64_t>(past + i % tokens);
+  const ForwardScope scope(batch, parallel_for);
   std::int64_t layer = 0;
   const double seconds = fastest([&] {
-    AttentionArguments a{.query = {query.data(), heads, tokens, size, tokens * size, size},
-                         .key = {key.data(), kv_heads, tokens, size, tokens * size, size},
-                         .value = {key.data(), kv_heads, tokens, size, tokens * size, size}};
+    AttentionArguments a{.query = {query.data(), heads, rows, size, rows * size, size},
+                         .key = {key.data(), kv_heads, rows, size, rows * size, size},
+                         .value = {key.data(), kv_heads, rows, size, rows * size, size}};
     a.positions = positions;
     a.context = scope.handle();
     a.layer = layer;
@@ -188,16 +219,25 @@ void bench_attention(const Report& report, const ParallelFor& parallel_for, std:
   });
   double seen = 0;
   for (std::size_t i = 0; i < tokens; ++i) seen += static_cast<double>(past + i + 1);
-  report.row(name, seconds, static_cast<double>(past + tokens) * kv_heads * size * 8, seen * heads * size * 2);
+  const auto times = static_cast<double>(sequences);
+  const auto cached = static_cast<double>((past + tokens) * kv_heads * size * 2 * KvBlock::number_bytes(type));
+  report.row(name, seconds, times * cached, times * seen * heads * size * 2);
 }
 
-void run(std::size_t threads, const std::string& filter) {
+void run(std::size_t threads, const std::string& filter, bool only_limits) {
   one_thread = threads == 1;
   ThreadPool pool(threads);
   const ParallelFor& parallel_for = pool.parallel_for();
-  const Limits limits{measure_reading(parallel_for), measure_f32(parallel_for, threads)};
-  std::printf("%zu threads, %s: reads %.1f GB/s from memory, %.0f Gop/s of f32 multiply-adds\n\n", threads, variant().name, limits.read_gbs,
-              limits.f32_gflops);
+  const bench::Limits limits =
+      bench::measure_limits(parallel_for, threads, [](const std::function<void()>& call) { return fastest(call, 1.0); });
+  if (only_limits) {
+    std::printf("read_gbs %.2f\nread_96mib_gbs %.2f\nf32_gops %.1f\nint8_gops %.1f\namx_gops %.1f\n", limits.read_gbs, limits.cached_gbs,
+                limits.f32_gops, limits.int8_gops, limits.amx_gops);
+    return;
+  }
+  std::printf("%zu threads, %s: reads %.1f GB/s from memory, %.1f within 96 MiB; multiply-adds, Gop/s: %.0f of f32, %.0f of int8, %.0f of "
+              "int8 by AMX\n\n",
+              threads, variant().name, limits.read_gbs, limits.cached_gbs, limits.f32_gops, limits.int8_gops, limits.amx_gops);
   const Report report(limits, filter);
   struct Shape {
     std::size_t n, k;
@@ -209,13 +249,25 @@ void run(std::size_t threads, const std::string& filter) {
         bench_quantized(report, parallel_for, m, shape.n, shape.k, 4, true, activations);
         bench_quantized(report, parallel_for, m, shape.n, shape.k, 8, false, activations);
       }
+      for (const int bits : {16, 32}) bench_quantized(report, parallel_for, m, shape.n, shape.k, bits, false, Activations::kFloat32);
       bench_linear(report, parallel_for, m, shape.n, shape.k);
     }
   }
-  for (const std::size_t past : {16, 512, 2048}) bench_attention(report, parallel_for, 1, past, 9, 3, 64);
-  bench_attention(report, parallel_for, 256, 256, 9, 3, 64);
-  for (const std::size_t past : {512, 2048}) bench_attention(report, parallel_for, 1, past, 32, 8, 64);
-  bench_attention(report, parallel_for, 256, 256, 32, 8, 64);
+  for (const std::size_t m : {1, 8, 256}) {
+    bench_quantized(report, parallel_for, m, 16384, 2048, 4, false, Activations::kInt8, /*fused=*/true);
+    bench_quantized(report, parallel_for, m, 16384, 2048, 4, false, Activations::kFloat32, /*fused=*/true);
+    bench_between(report, parallel_for, m, 2048);
+  }
+  for (const int bits : {4, 8}) {
+    for (const std::size_t m : {1, 256}) bench_embedding(report, m, 128256, 2048, bits);
+  }
+  for (const KvType type : {KvType::kFloat32, KvType::kFloat16, KvType::kInt8}) {
+    for (const std::size_t past : {16, 512, 2048}) bench_attention(report, parallel_for, 1, past, 9, 3, 64, type);
+    bench_attention(report, parallel_for, 256, 256, 9, 3, 64, type);
+    for (const std::size_t past : {512, 2048}) bench_attention(report, parallel_for, 1, past, 32, 8, 64, type);
+    bench_attention(report, parallel_for, 1, 512, 32, 8, 64, type, 8);
+    bench_attention(report, parallel_for, 256, 256, 32, 8, 64, type);
+  }
 }
 
 }  // namespace
@@ -224,14 +276,20 @@ void run(std::size_t threads, const std::string& filter) {
 int main(int argc, char** argv) {
   std::size_t threads = 1;
   std::string filter;
-  for (int i = 1; i < argc; i += 2) {
+  bool only_limits = false;
+  for (int i = 1; i < argc; ++i) {
     const std::string_view option = argv[i];
-    if (i + 1 == argc || (option != "--threads" && option != "--filter")) {
-      std::fprintf(stderr, "usage: kernels_bench [--threads N] [--filter WORD]\n");
+    const bool has_value = i + 1 < argc;
+    if (option == "--limits") {
+      only_limits = true;
+    } else if (option == "--threads" && has_value) {
+      threads = static_cast<std::size_t>(std::clamp(std::atoi(argv[++i]), 1, 1024));
+    } else if (option == "--filter" && has_value) {
+      filter = argv[++i];
+    } else {
+      std::fprintf(stderr, "usage: kernels_bench [--threads N] [--filter WORD] [--limits]\n");
       return 2;
     }
-    if (option == "--threads") threads = static_cast<std::size_t>(std::clamp(std::atoi(argv[i + 1]), 1, 1024));
-    else filter = argv[i + 1];
   }
-  weft::kernels::run(threads, filter);
+  weft::kernels::run(threads, filter, only_limits);
 }

@@ -4,8 +4,8 @@
     .venv/bin/python bench/perplexity.py                              # the default model, on a text of Python's own
     .venv/bin/python bench/perplexity.py --text wiki.txt --max-tokens 8192
 
-Transformers computes in float32 with the file's weights dequantised; llama.cpp (llama-cpp-python, in an environment of its own,
-see compare.py) multiplies with 8-bit activations. Speed is not what is measured here.
+Transformers computes in float32 with the file's weights dequantised; weft with activations rounded to 8 bits, and with
+exact ones; llama.cpp (llama-cpp-python, in the environment that bench/decode makes) rounds them to 8 bits. Speed is not what is measured here.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).resolve().parents[1] / "python"), str(Path(__file__).resolve().parent)]
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT / "python"), str(ROOT / "bench" / "decode")]
 
 # Runs in the peer's environment: ids and windows on standard input, the sum and count of the scored tokens on standard output.
 LLAMA = """
@@ -54,15 +55,14 @@ def main() -> None:
     parser.add_argument("--context", type=int, default=512)
     parser.add_argument("--stride", type=int, default=256)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--llama-python", type=Path, help="a Python that has llama-cpp-python already")
-    parser.add_argument("--llama-env", type=Path, default=Path.home() / ".cache/weft/llama-cpp-python")
+    parser.add_argument("--peers", type=Path, default=ROOT / "build" / "peers", help="as of bench/decode")
     parser.add_argument("--skip", nargs="*", default=[], choices=["executorch", "aoti", "transformers", "llama.cpp"])
     options = parser.parse_args()
 
     import pydoc_data.topics
 
     import torch
-    from compare import llama_python
+    from contenders import Workshop
 
     from weft.export import export
     from weft.export.default_model import fetch_default_model
@@ -88,19 +88,34 @@ def main() -> None:
             if backend in options.skip:
                 continue
             path = Path(folder, "model" + ending)
-            export(gguf, path, check=False, progress=progress)
-            flags = ["--max-tokens", len(ids), "--threads", options.threads, "--context", options.context, "--stride", options.stride]
-            results[f"weft, {backend}"] = file_perplexity(path, text, *map(str, flags))["perplexity"]
+            export(gguf, path, check=False, activations="int8", progress=progress)
+            windowed = [
+                "--max-tokens",
+                len(ids),
+                "--threads",
+                options.threads,
+                "--context",
+                options.context,
+                "--stride",
+                options.stride,
+            ]
+            for activations, flags in (("int8", []), ("float32", ["--float-activations"])):
+                measured = file_perplexity(path, text, *map(str, windowed), *flags)
+                results[f"weft, {backend}, {activations}"] = measured["perplexity"]
         if "llama.cpp" not in options.skip:
-            python = options.llama_python or llama_python(options.llama_env, None)
+            python = Workshop(
+                options.peers, ROOT / "build" / "bin" / "weft", lambda text: print(text, file=sys.stderr)
+            ).python("llama.cpp")
             question = json.dumps([ids, options.context, options.stride, options.threads])
-            done = subprocess.run([python, "-c", LLAMA, gguf], input=question, capture_output=True, text=True, check=True)
+            done = subprocess.run(
+                [python, "-c", LLAMA, gguf], input=question, capture_output=True, text=True, check=True
+            )
             total, scored = json.loads(done.stdout)
             results["llama.cpp"] = float(torch.tensor(total / scored, dtype=torch.float64).exp())
     print(f"{Path(gguf).name}, {len(ids)} tokens of {text.name}, windows of {options.context} each {options.stride}")
     base = next(iter(results.values()))
     for name, value in results.items():
-        print(f"{name:24} {value:10.4f}  {value / base - 1:+.3%}")
+        print(f"{name:26} {value:10.4f}  {value / base - 1:+.3%}")
 
 
 if __name__ == "__main__":

@@ -67,7 +67,13 @@ function(weft_test name)
   target_link_libraries(${name} PRIVATE ${arg_LINK} GTest::gtest_main weft_warnings)
   target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR})
   target_compile_definitions(${name} PRIVATE WEFT_SOURCE_DIR="${PROJECT_SOURCE_DIR}" ${arg_DEFINITIONS})
-  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST PROPERTIES LABELS ${arg_LABEL})
+  if(CMAKE_CROSSCOMPILING)
+    # One start of the emulator for a program, not for each of its tests.
+    add_test(NAME ${name} COMMAND ${name} --gtest_brief=1)
+    set_tests_properties(${name} PROPERTIES LABELS ${arg_LABEL})
+  else()
+    gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST PROPERTIES LABELS ${arg_LABEL})
+  endif()
 endfunction()
 
 # weft_plugin(<backend>) makes the shared library that weft::load_backend() opens, from weft::<backend> and its plugin.cpp.

@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <atomic>
 #include <cstring>
+#include <string>
 #include <vector>
 
 #include "kernels/variants.h"
+#include "weft/kernels/call_timer.h"
 
 namespace weft::kernels {
 namespace {
@@ -48,18 +50,11 @@ const char* check(const AttentionArguments& a, const ForwardScope* scope) {
   return row == tokens ? nullptr : "weft::attention: the call's sequences don't cover its tokens";
 }
 
-// A head's query or key of a token, turned by its position if that is asked for.
-inline void turn(const AttentionArguments& a, const float* x, std::size_t token, float* out) {
-  const std::size_t size = a.key.size, half = size / 2;
-  if (a.rotary_cos == nullptr) {
-    std::copy_n(x, size, out);
-    return;
-  }
-  const float *cos = a.rotary_cos + token * size, *sin = a.rotary_sin + token * size;
-  for (std::size_t d = 0; d < half; ++d) {
-    out[d] = x[d] * cos[d] - x[d + half] * sin[d];
-    out[d + half] = x[d + half] * cos[d + half] + x[d] * sin[d + half];
-  }
+TurnedRow turned_row(const AttentionArguments& a, const HeadsView& view, std::size_t head, std::size_t token, float scale, float* out) {
+  const std::size_t at = token * a.key.size;
+  const float* input = view.data + head * view.head_stride + token * view.token_stride;
+  if (a.rotary_cos == nullptr) return {input, nullptr, nullptr, a.key.size, scale, out};
+  return {input, a.rotary_cos + at, a.rotary_sin + at, a.key.size, scale, out};
 }
 
 // Puts one sequence's new keys and values, token rows [first, first + n) of the batch, behind its kept rows.
@@ -70,14 +65,10 @@ void append(const AttentionArguments& a, KvCache& cache, std::size_t first, std:
   turned.resize(a.key.size);
   for (std::size_t i = 0; i < n; ++i) {
     const std::size_t row = cache.size() + i;
-    KvBlock& block = cache.block(layer, row / kBlockRows);
-    const std::size_t in_block = row % kBlockRows;
     for (std::size_t head = 0; head < a.key.heads; ++head) {
-      turn(a, a.key.data + head * a.key.head_stride + (first + i) * a.key.token_stride, first + i, turned.data());
-      float* tile = block.keys(head) + in_block / kLanes * kLanes * a.key.size + in_block % kLanes;
-      for (std::size_t d = 0; d < a.key.size; ++d) tile[d * kLanes] = turned[d];
+      variant().turn_row(turned_row(a, a.key, head, first + i, 1.0f, turned.data()));
       const float* value = a.value.data + head * a.value.head_stride + (first + i) * a.value.token_stride;
-      std::copy_n(value, a.value.size, block.values(head) + in_block * block.value_stride());
+      variant().keep_row({turned.data(), value, a.key.size, a.value.size, &cache.block(layer, row / kBlockRows), head, row % kBlockRows});
     }
   }
 }
@@ -94,6 +85,16 @@ std::size_t first_visible(std::size_t position, std::int64_t window) noexcept {
 struct Unit {
   std::uint32_t sequence, kv_head, first_row, n_rows;
 };
+
+}  // namespace
+
+namespace {
+
+// What tells calls apart in a profile: not the context, which grows with every token.
+std::string describe(const AttentionArguments& a) {
+  return std::to_string(a.query.tokens) + " tokens, " + std::to_string(a.query.heads) + "/" + std::to_string(a.key.heads) + " heads of " +
+         std::to_string(a.query.size) + (a.rotary_cos != nullptr ? ", rotary" : "");
+}
 
 }  // namespace
 
@@ -124,6 +125,7 @@ const ForwardScope* ForwardScope::find(std::int64_t handle) noexcept {
 const char* attention(const AttentionArguments& a) {
   const ForwardScope* scope = ForwardScope::find(a.context);
   if (const char* problem = check(a, scope)) return problem;
+  const CallTimer timer("attention", 0, [&] { return describe(a); });
 
   const std::size_t group = a.query.heads / a.key.heads;
   thread_local std::vector<Unit> units;  // keeps its memory between the calls of a token loop
@@ -147,42 +149,78 @@ const char* attention(const AttentionArguments& a) {
 
   const std::span<const Unit> all_units = units;
   const std::span<const std::size_t> sequence_starts = first_tokens;
-  const std::size_t value_stride = (a.value.size + kLanes - 1) / kLanes * kLanes;
-  const auto work = [&](std::size_t begin, std::size_t end) {
-    thread_local std::vector<float> scratch;
-    scratch.resize(kMaxRows * (a.query.size + value_stride));
-    for (std::size_t u = begin; u < end; ++u) {
-      const Unit& unit = all_units[u];
-      const Sequence& sequence = scope->sequences()[unit.sequence];
-      AttentionRows rows{};
-      rows.n = unit.n_rows;
-      rows.has_sink = !a.sinks.empty();
-      rows.softcap = a.softcap;
-      rows.cache = sequence.cache;
-      rows.layer = static_cast<std::size_t>(a.layer);
-      rows.kv_head = unit.kv_head;
-      rows.key_size = a.key.size;
-      rows.value_size = a.value.size;
-      for (std::size_t r = 0; r < unit.n_rows; ++r) {
-        const std::size_t token = (unit.first_row + r) / group;
-        const std::size_t head = unit.kv_head * group + (unit.first_row + r) % group;
-        const std::size_t batch_row = sequence_starts[unit.sequence] + token;
-        float* query = scratch.data() + r * (a.query.size + value_stride);
-        const float* source = a.query.data + head * a.query.head_stride + batch_row * a.query.token_stride;
-        turn(a, source, batch_row, query);
-        for (std::size_t d = 0; d < a.query.size; ++d) query[d] *= a.scale;
-        rows.query[r] = query;
-        rows.sums[r] = query + a.query.size;
-        std::fill_n(rows.sums[r], value_stride, 0.0f);
-        rows.end[r] = sequence.cache->size() + token + 1;
-        rows.begin[r] = first_visible(rows.end[r] - 1, a.window);
-        rows.sink[r] = rows.has_sink ? a.sinks[head] : 0.0f;
-        rows.out[r] = a.out + (batch_row * a.query.heads + head) * a.value.size;
-      }
-      variant().attention_rows(rows);
+  const std::size_t value_stride = (a.value.size + kLanes - 1) / kLanes * kLanes, partial_floats = kPartialHead + value_stride;
+
+  // A unit's rows; queries go into `queries`, of kMaxRows * D floats.
+  const auto rows_of = [&](const Unit& unit, float* queries, float* scratch) {
+    const Sequence& sequence = scope->sequences()[unit.sequence];
+    AttentionRows rows{};
+    rows.n = unit.n_rows;
+    rows.has_sink = !a.sinks.empty();
+    rows.softcap = a.softcap;
+    rows.cache = sequence.cache;
+    rows.layer = static_cast<std::size_t>(a.layer);
+    rows.kv_head = unit.kv_head;
+    rows.key_size = a.key.size;
+    rows.value_size = a.value.size;
+    rows.scratch = scratch;
+    for (std::size_t r = 0; r < unit.n_rows; ++r) {
+      const std::size_t token = (unit.first_row + r) / group;
+      const std::size_t head = unit.kv_head * group + (unit.first_row + r) % group;
+      const std::size_t batch_row = sequence_starts[unit.sequence] + token;
+      rows.query[r] = queries + r * a.query.size;
+      rows.end[r] = sequence.cache->size() + token + 1;
+      rows.begin[r] = first_visible(rows.end[r] - 1, a.window);
+      rows.sink[r] = rows.has_sink ? a.sinks[head] : 0.0f;
+      rows.out[r] = a.out + (batch_row * a.query.heads + head) * a.value.size;
+      variant().turn_row(turned_row(a, a.query, head, batch_row, a.scale, queries + r * a.query.size));
     }
+    return rows;
   };
-  scope->parallel_for()(all_units.size(), work);
+
+  // A long context for few rows, as in decoding, is split into its blocks, or some threads would have nothing to do.
+  constexpr std::size_t kFewUnits = 64;
+  thread_local std::vector<AttentionRows> whole;  // one for each unit
+  thread_local std::vector<std::size_t> first_parts;  // where each unit's blocks begin among all parts
+  thread_local std::vector<float> queries, partials;
+  if (all_units.size() < kFewUnits) {
+    whole.clear();
+    first_parts.assign(1, 0);
+    queries.resize(all_units.size() * kMaxRows * a.query.size);
+    for (std::size_t u = 0; u < all_units.size(); ++u) {
+      whole.push_back(rows_of(all_units[u], queries.data() + u * kMaxRows * a.query.size, nullptr));
+      const auto [begin, end] = whole.back().blocks();
+      first_parts.push_back(first_parts.back() + end - begin);
+    }
+    const std::size_t parts = first_parts.back();
+    if (parts > all_units.size()) {
+      partials.resize((parts + 1) * kMaxRows * partial_floats);
+      float* const partial = partials.data();
+      const std::span<AttentionRows> units_rows = whole;
+      const std::span<const std::size_t> firsts = first_parts;
+      const auto part_of = [=](std::size_t part) { return partial + part * kMaxRows * partial_floats; };
+      scope->parallel_for()(parts, [=](std::size_t begin, std::size_t end) {
+        for (std::size_t part = begin; part < end; ++part) {
+          const std::size_t u = static_cast<std::size_t>(std::upper_bound(firsts.begin(), firsts.end(), part) - firsts.begin()) - 1;
+          AttentionRows rows = units_rows[u];
+          rows.scratch = part_of(part);
+          variant().attention_block(rows, rows.blocks().first + part - firsts[u]);
+        }
+      });
+      for (std::size_t u = 0; u < units_rows.size(); ++u) {
+        units_rows[u].scratch = part_of(parts);
+        variant().attention_merge(units_rows[u], part_of(firsts[u]), kMaxRows, firsts[u + 1] - firsts[u]);
+      }
+      return nullptr;
+    }
+  }
+  scope->parallel_for()(all_units.size(), [&](std::size_t begin, std::size_t end) {
+    thread_local std::vector<float> scratch;
+    scratch.resize(kMaxRows * (a.query.size + 2 * partial_floats));
+    for (std::size_t u = begin; u < end; ++u) {
+      variant().attention_rows(rows_of(all_units[u], scratch.data(), scratch.data() + kMaxRows * a.query.size));
+    }
+  });
   return nullptr;
 }
 

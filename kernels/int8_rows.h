@@ -16,11 +16,13 @@ namespace {
 
 constexpr std::size_t kParts = kTileRows / kPartFeatures;
 constexpr std::size_t kPartBytes = 4 * kPartFeatures;
+// Tiles that one row is multiplied with at once; a piece of work (quantized_linear.cpp) has as many.
+constexpr std::size_t kStreams = 4;
 
 // One group's dot products of R rows with the tile's features [part * kPartFeatures, ...), as floats.
 template <int R, int Bits>
 inline void group_dots(const Int8Rows& rows, std::size_t row, std::size_t g, const std::uint8_t* words, FloatPart dots[R][kParts]) {
-  const std::size_t columns = rows.weight.columns, groups = columns / kGroup;
+  const std::size_t columns = rows.weight.columns;
   const std::int8_t* codes = rows.codes + row * columns + g * kGroup;
   if constexpr (Bits == 4) {
     Sum4 sums[R][kParts];
@@ -50,7 +52,7 @@ inline void group_dots(const Int8Rows& rows, std::size_t row, std::size_t g, con
   } else {
     Sum8 sums[R][kParts];
     for (int r = 0; r < R; ++r) {
-      const Sum8 start = start8(rows.code_sums[(row + static_cast<std::size_t>(r)) * groups + g]);
+      const Sum8 start = start8(rows.code_sums[g * rows.m + row + static_cast<std::size_t>(r)]);
       for (std::size_t p = 0; p < kParts; ++p) sums[r][p] = start;
     }
 #pragma GCC unroll 8
@@ -71,14 +73,23 @@ inline void group_dots(const Int8Rows& rows, std::size_t row, std::size_t g, con
   }
 }
 
+// A group's share of a row's features: `dots` are its whole sums, x_scale and x_sum the row's.
+template <int Bits, bool HasMinimum>
+inline FloatPart add_group(FloatPart total, FloatPart dots, FloatPart scale, FloatPart minimum, float x_scale, float x_sum) {
+  if constexpr (Bits == 4 && !HasMinimum) {  // codes stand for q - 8
+    total = multiply_add(scale, multiply_add(dots, same(x_scale), same(-8.0f * x_sum)), total);
+  } else {
+    total = multiply_add(scale, multiply(dots, same(x_scale)), total);
+  }
+  if constexpr (HasMinimum) total = multiply_add(minimum, same(x_sum), total);
+  return total;
+}
+
 template <int R, int Bits, bool HasMinimum>
 inline void int8_tile(const Int8Rows& rows, std::size_t row, std::size_t tile) {
   const std::size_t groups = rows.weight.columns / kGroup;
   const std::size_t group_bytes = rows.weight.group_bytes();
   const std::uint8_t* group = rows.weight.data + tile * rows.weight.tile_bytes();
-  const float* scales = rows.scales + row * groups;
-  const float* sums = rows.sums + row * groups;
-
   FloatPart total[R][kParts];
   for (int r = 0; r < R; ++r) {
     for (std::size_t p = 0; p < kParts; ++p) total[r][p] = same(0.0f);
@@ -86,21 +97,16 @@ inline void int8_tile(const Int8Rows& rows, std::size_t row, std::size_t tile) {
   for (std::size_t g = 0; g < groups; ++g, group += group_bytes) {
     FloatPart dots[R][kParts];
     group_dots<R, Bits>(rows, row, g, group + kTileRows * (HasMinimum ? 4 : 2), dots);
-    FloatPart scale[kParts], minimum[kParts];
+    FloatPart scale[kParts], minimum[kParts] = {};
     for (std::size_t p = 0; p < kParts; ++p) {
       scale[p] = load_halves(group + 2 * p * kPartFeatures);
       if constexpr (HasMinimum) minimum[p] = load_halves(group + 2 * (kTileRows + p * kPartFeatures));
     }
     for (int r = 0; r < R; ++r) {
-      const FloatPart x_scale = same(scales[static_cast<std::size_t>(r) * groups + g]);
-      const float x_sum = sums[static_cast<std::size_t>(r) * groups + g];
+      const std::size_t at = g * rows.m + row + static_cast<std::size_t>(r);
+      const float x_scale = rows.scales[at], x_sum = rows.sums[at];
       for (std::size_t p = 0; p < kParts; ++p) {
-        if constexpr (Bits == 4 && !HasMinimum) {  // codes stand for q - 8
-          total[r][p] = multiply_add(scale[p], multiply_add(dots[r][p], x_scale, same(-8.0f * x_sum)), total[r][p]);
-        } else {
-          total[r][p] = multiply_add(scale[p], multiply(dots[r][p], x_scale), total[r][p]);
-        }
-        if constexpr (HasMinimum) total[r][p] = multiply_add(minimum[p], same(x_sum), total[r][p]);
+        total[r][p] = add_group<Bits, HasMinimum>(total[r][p], dots[r][p], scale[p], minimum[p], x_scale, x_sum);
       }
     }
   }
@@ -112,10 +118,60 @@ inline void int8_tile(const Int8Rows& rows, std::size_t row, std::size_t tile) {
   }
 }
 
+// One row against T tiles: as many streams of weights at once, which hide more of the memory's latency than one.
+template <std::size_t T, int Bits, bool HasMinimum>
+inline void int8_row(const Int8Rows& rows, std::size_t row, std::size_t tile) {
+  const std::size_t groups = rows.weight.columns / kGroup, tile_bytes = rows.weight.tile_bytes(), group_bytes = rows.weight.group_bytes();
+  const std::uint8_t* group = rows.weight.data + tile * tile_bytes;
+  FloatPart total[T][kParts];
+  for (std::size_t t = 0; t < T; ++t) {
+    for (std::size_t p = 0; p < kParts; ++p) total[t][p] = same(0.0f);
+  }
+  for (std::size_t g = 0; g < groups; ++g, group += group_bytes) {
+    const float x_scale = rows.scales[g * rows.m + row], x_sum = rows.sums[g * rows.m + row];
+    for (std::size_t t = 0; t < T; ++t) {
+      const std::uint8_t* here = group + t * tile_bytes;
+      prefetch(here + T * tile_bytes, group_bytes);
+      FloatPart dots[1][kParts];
+      group_dots<1, Bits>(rows, row, g, here + kTileRows * (HasMinimum ? 4 : 2), dots);
+      for (std::size_t p = 0; p < kParts; ++p) {
+        FloatPart minimum{};
+        if constexpr (HasMinimum) minimum = load_halves(here + 2 * (kTileRows + p * kPartFeatures));
+        const FloatPart scale = load_halves(here + 2 * p * kPartFeatures);
+        total[t][p] = add_group<Bits, HasMinimum>(total[t][p], dots[0][p], scale, minimum, x_scale, x_sum);
+      }
+    }
+  }
+  for (std::size_t t = 0; t < T; ++t) {
+    float result[kTileRows];
+    for (std::size_t p = 0; p < kParts; ++p) store_part(result + p * kPartFeatures, total[t][p]);
+    write_tile(rows, row, tile + t, result);
+  }
+}
+
+}  // namespace
+}  // namespace weft::kernels::WEFT_VARIANT
+
+#if defined(__AMX_INT8__)
+#include "kernels/int8_amx.h"
+#endif
+
+namespace weft::kernels::WEFT_VARIANT {
+namespace {
+
 template <int Bits, bool HasMinimum>
 void int8_tiles(const Int8Rows& rows, std::size_t begin, std::size_t end) {
-  for (std::size_t tile = begin; tile < end; ++tile) {
-    std::size_t row = 0;
+  std::size_t first_row = 0;
+#if defined(__AMX_INT8__)
+  first_row = amx_tiles<Bits, HasMinimum>(rows, begin, end);
+  if (first_row == rows.m) return;
+#endif
+  std::size_t tile = begin;
+  if (rows.m == 1) {
+    for (; tile + kStreams <= end; tile += kStreams) int8_row<kStreams, Bits, HasMinimum>(rows, 0, tile);
+  }
+  for (; tile < end; ++tile) {
+    std::size_t row = first_row;
     for (; row + kInt8Rows <= rows.m; row += kInt8Rows) int8_tile<kInt8Rows, Bits, HasMinimum>(rows, row, tile);
     if constexpr (kInt8Rows > 4) {
       for (; row + 4 <= rows.m; row += 4) int8_tile<4, Bits, HasMinimum>(rows, row, tile);
@@ -137,29 +193,32 @@ void int8_rows(const Int8Rows& rows, std::size_t begin, std::size_t end) {
 void round_rows(const RoundedRows& rows, std::size_t begin, std::size_t end) {
   static_assert(kGroup == 2 * kLanes);
   const std::size_t groups = rows.columns / kGroup;
-  for (std::size_t at = begin * groups; at < end * groups; ++at) {
-    const float* input = rows.input + at * kGroup;
-    const Vector a = load(input), b = load(input + kLanes);
-    const float largest = largest_lane(larger(absolute(a), absolute(b)));
-    const bool counts = largest > 1e-30f;  // below, 127 / largest would overflow
-    const float scale = counts ? largest / 127.0f : 0.0f;
-    const float inverse = counts ? 127.0f / largest : 0.0f;
-    // Adding and taking away 1.5 * 2^23 rounds to the nearest whole number; its low bits are that number.
-    const Vector magic = broadcast(12582912.0f);
-    const Vector rounded_a = a * inverse + magic, rounded_b = b * inverse + magic;
-    const Integers codes_a = bits_of(rounded_a) - 0x4b400000, codes_b = bits_of(rounded_b) - 0x4b400000;
-    std::int32_t code_sum = 0;
-    std::int8_t* codes = rows.codes + at * kGroup;
-    std::int32_t whole[kGroup];
-    std::memcpy(whole, &codes_a, sizeof codes_a);
-    std::memcpy(whole + kLanes, &codes_b, sizeof codes_b);
-    for (std::size_t i = 0; i < kGroup; ++i) {
-      code_sum += whole[i];
-      codes[i] = static_cast<std::int8_t>(whole[i]);
+  for (std::size_t row = begin; row < end; ++row) {
+    for (std::size_t g = 0; g < groups; ++g) {
+      const std::size_t first = row * rows.columns + g * kGroup, at = g * rows.m + row;
+      const float* input = rows.input + first;
+      const Vector a = load(input), b = load(input + kLanes);
+      const float largest = largest_lane(larger(absolute(a), absolute(b)));
+      const bool counts = largest > 1e-30f;  // below, 127 / largest would overflow
+      const float scale = counts ? largest / 127.0f : 0.0f;
+      const float inverse = counts ? 127.0f / largest : 0.0f;
+      // Adding and taking away 1.5 * 2^23 rounds to the nearest whole number; its low bits are that number.
+      const Vector magic = broadcast(12582912.0f);
+      const Vector rounded_a = a * inverse + magic, rounded_b = b * inverse + magic;
+      const Integers codes_a = bits_of(rounded_a) - 0x4b400000, codes_b = bits_of(rounded_b) - 0x4b400000;
+      std::int32_t code_sum = 0;
+      std::int8_t* codes = rows.codes + first;
+      std::int32_t whole[kGroup];
+      std::memcpy(whole, &codes_a, sizeof codes_a);
+      std::memcpy(whole + kLanes, &codes_b, sizeof codes_b);
+      for (std::size_t i = 0; i < kGroup; ++i) {
+        code_sum += whole[i];
+        codes[i] = static_cast<std::int8_t>(whole[i]);
+      }
+      rows.scales[at] = scale;
+      rows.sums[at] = scale * static_cast<float>(code_sum);
+      rows.code_sums[at] = code_sum;
     }
-    rows.scales[at] = scale;
-    rows.sums[at] = scale * static_cast<float>(code_sum);
-    rows.code_sums[at] = code_sum;
   }
 }
 

@@ -11,7 +11,7 @@ namespace weft::kernels {
 namespace {
 
 constexpr std::align_val_t kAlignment{64};
-constexpr std::array<char, 8> kMagic{'w', 'e', 'f', 't', '-', 'k', 'v', '1'};
+constexpr std::array<char, 8> kMagic{'w', 'e', 'f', 't', '-', 'k', 'v', '2'};
 
 // FNV-1a, 64 bit (RFC 9923), over 8-byte words where it can: a check against cut or edited files, not a signature.
 class Checksum {
@@ -78,40 +78,52 @@ class Reader {
   Checksum checksum_;
 };
 
-// Calls use(pointer, floats) for each contiguous run of the first `rows` rows of a layer's blocks. Key tiles are
+// Calls use(pointer, bytes) for each contiguous run of the first `rows` rows of a layer's blocks. Key tiles are
 // kept whole, so that the last one may hold up to kLanes - 1 rows that don't count.
 template <class Use>
 bool for_each_run(const KvCache& cache, std::size_t layer, std::size_t rows, const Use& use) {
   const KvLayerShape& shape = cache.layers()[layer];
+  const std::size_t number = KvBlock::number_bytes(cache.type());
   for (std::size_t begin = 0; begin < rows; begin += kBlockRows) {
     KvBlock& block = cache.block(layer, begin / kBlockRows);
     const std::size_t n = std::min(kBlockRows, rows - begin);
     const std::size_t tiled = (n + kLanes - 1) / kLanes * kLanes;
     for (std::size_t head = 0; head < shape.kv_heads; ++head) {
-      if (!use(block.keys(head), tiled * shape.key_size)) return false;
-      if (!use(block.values(head), n * block.value_stride())) return false;
+      // Bytes of the blocks' memory, whatever is kept there.
+      std::byte* keys = block.keys<std::byte>(0) + head * kBlockRows * shape.key_size * number;
+      std::byte* values = block.keys<std::byte>(0) + (shape.kv_heads * shape.key_size + head * block.value_stride()) * kBlockRows * number;
+      if (!use(keys, tiled * shape.key_size * number) || !use(values, n * block.value_stride() * number)) return false;
+      if (cache.type() != KvType::kInt8) continue;
+      if (!use(reinterpret_cast<std::byte*>(block.key_scales(head)), n * sizeof(float)) ||
+          !use(reinterpret_cast<std::byte*>(block.value_scales(head)), n * sizeof(float))) {
+        return false;
+      }
     }
   }
   return true;
 }
 
+const char* name_of(KvType type) {
+  return type == KvType::kFloat32 ? "float32" : type == KvType::kFloat16 ? "float16" : "int8";
+}
+
 }  // namespace
 
 // Zeroed: a tile is read whole, and what was never written must not be a NaN.
-KvBlock::KvBlock(const KvLayerShape& shape)
-    : shape_(shape), data_(static_cast<float*>(::operator new(floats() * sizeof(float), kAlignment))) {
-  std::memset(data_, 0, floats() * sizeof(float));
+KvBlock::KvBlock(const KvLayerShape& shape, KvType type)
+    : shape_(shape), type_(type), data_(static_cast<std::byte*>(::operator new(bytes(), kAlignment))) {
+  std::memset(data_, 0, bytes());
 }
 
 KvBlock::KvBlock(const KvBlock& other)
-    : shape_(other.shape_), data_(static_cast<float*>(::operator new(floats() * sizeof(float), kAlignment))) {
-  std::memcpy(data_, other.data_, floats() * sizeof(float));
+    : shape_(other.shape_), type_(other.type_), data_(static_cast<std::byte*>(::operator new(bytes(), kAlignment))) {
+  std::memcpy(data_, other.data_, bytes());
 }
 
 KvBlock::~KvBlock() { ::operator delete(data_, kAlignment); }
 
-KvCache::KvCache(std::vector<KvLayerShape> layers, std::size_t capacity)
-    : shapes_(std::move(layers)), capacity_(capacity), blocks_(shapes_.size()) {}
+KvCache::KvCache(std::vector<KvLayerShape> layers, std::size_t capacity, KvType type)
+    : shapes_(std::move(layers)), capacity_(capacity), type_(type), blocks_(shapes_.size()) {}
 
 void KvCache::prepare_rows(std::size_t layer, std::size_t begin, std::size_t end) {
   auto& blocks = blocks_[layer];
@@ -119,7 +131,7 @@ void KvCache::prepare_rows(std::size_t layer, std::size_t begin, std::size_t end
   if (blocks.size() < last) blocks.resize(last);
   for (std::size_t i = begin / kBlockRows; i < last; ++i) {
     if (!blocks[i]) {
-      blocks[i] = std::make_shared<KvBlock>(shapes_[layer]);
+      blocks[i] = std::make_shared<KvBlock>(shapes_[layer], type_);
     } else if (blocks[i].use_count() > 1) {
       blocks[i] = std::make_shared<KvBlock>(*blocks[i]);
     }
@@ -129,12 +141,13 @@ void KvCache::prepare_rows(std::size_t layer, std::size_t begin, std::size_t end
 void KvCache::save(std::ostream& out) const {
   Writer writer(out);
   writer.bytes(kMagic.data(), kMagic.size());
+  writer.number(static_cast<std::uint64_t>(type_));
   writer.number(static_cast<std::uint64_t>(shapes_.size()));
   writer.number(static_cast<std::uint64_t>(size_));
   for (std::size_t layer = 0; layer < shapes_.size(); ++layer) {
     writer.number(shapes_[layer]);
-    for_each_run(*this, layer, size_, [&](const float* data, std::size_t n) {
-      writer.bytes(data, n * sizeof(float));
+    for_each_run(*this, layer, size_, [&](const std::byte* data, std::size_t n) {
+      writer.bytes(data, n);
       return true;
     });
   }
@@ -145,20 +158,25 @@ std::string KvCache::load(std::istream& in) {
   Reader reader(in);
   std::array<char, kMagic.size()> magic{};
   if (!reader.bytes(magic.data(), magic.size()) || magic != kMagic) return "is no saved cache of this version";
-  std::uint64_t n_layers = 0, rows = 0;
-  if (!reader.number(n_layers) || !reader.number(rows)) return "ends within its header";
+  std::uint64_t type = 0, n_layers = 0, rows = 0;
+  if (!reader.number(type) || !reader.number(n_layers) || !reader.number(rows)) return "ends within its header";
+  if (type != static_cast<std::uint64_t>(type_)) {
+    const bool known = type <= static_cast<std::uint64_t>(KvType::kInt8);
+    return "holds " + (known ? std::string(name_of(static_cast<KvType>(type))) : "numbers of type " + std::to_string(type)) +
+           ", but a cache here holds " + name_of(type_);
+  }
   if (n_layers != shapes_.size()) return "is of another model: it has " + std::to_string(n_layers) + " layers";
   if (rows > capacity_) {
     return "holds " + std::to_string(rows) + " tokens, but a cache here holds " + std::to_string(capacity_);
   }
-  KvCache loaded(shapes_, capacity_);
+  KvCache loaded(shapes_, capacity_, type_);
   for (std::size_t layer = 0; layer < shapes_.size(); ++layer) {
     KvLayerShape shape;
     if (!reader.number(shape)) return "ends within layer " + std::to_string(layer);
     if (shape != shapes_[layer]) return "is of another model: layer " + std::to_string(layer) + " has other head sizes";
     loaded.prepare_rows(layer, 0, rows);
     const bool complete = for_each_run(loaded, layer, rows,
-                                       [&](float* data, std::size_t n) { return reader.bytes(data, n * sizeof(float)); });
+                                       [&](std::byte* data, std::size_t n) { return reader.bytes(data, n); });
     if (!complete) return "ends within layer " + std::to_string(layer);
   }
   if (!reader.finish()) return "has a wrong checksum: it was cut short or edited";

@@ -1,11 +1,14 @@
 #include "weft/kernels/quantized_linear.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstring>
+#include <string>
 #include <vector>
 
 #include "kernels/variants.h"
+#include "weft/kernels/call_timer.h"
 
 namespace weft::kernels {
 namespace {
@@ -19,13 +22,28 @@ float half_to_float(const std::uint8_t* bytes) {
   return (half & 0x8000) != 0 ? -magnitude : magnitude;
 }
 
-// Each row's sums over the groups of 32, which the minima multiply: [m, columns / 32].
-void sum_groups(const float* input, std::size_t m, std::size_t columns, std::vector<float>& sums) {
-  sums.resize(m * columns / kGroup);
-  for (std::size_t g = 0; g < sums.size(); ++g) {
+// Rows [begin, end): each one's sums over the groups of 32, which the minima multiply: [m, columns / 32].
+void sum_groups(const float* input, std::size_t begin, std::size_t end, std::size_t columns, float* sums) {
+  const std::size_t groups = columns / kGroup;
+  for (std::size_t g = begin * groups; g < end * groups; ++g) {
     float total = 0;
     for (std::size_t i = 0; i < kGroup; ++i) total += input[g * kGroup + i];
     sums[g] = total;
+  }
+}
+
+constexpr std::size_t round_up(std::size_t n, std::size_t multiple) { return (n + multiple - 1) / multiple * multiple; }
+
+// Panels [begin, end) of [m, columns] as QuantizedRows::panels wants them; rows behind the last are zeros.
+void make_panels(const float* input, std::size_t m, std::size_t begin, std::size_t end, std::size_t columns, float* panels) {
+  for (std::size_t panel = begin; panel < end; ++panel) {
+    const float* rows = input + panel * kPanelRows * columns;
+    const std::size_t n = std::min(kPanelRows, m - panel * kPanelRows);
+    float* out = panels + panel * kPanelRows * columns;
+    for (std::size_t i = 0; i < columns; ++i, out += kPanelRows) {
+      for (std::size_t r = 0; r < n; ++r) out[r] = rows[r * columns + i];
+      std::fill(out + n, out + kPanelRows, 0.0f);
+    }
   }
 }
 
@@ -39,10 +57,17 @@ void for_rows(std::size_t rows, std::size_t columns, const ParallelFor& parallel
 
 // The input as the inner loops read it. Kept by each thread between the calls of a token loop.
 struct Prepared {
-  std::vector<float> normed, scales, sums;
+  std::vector<float> normed, panels, scales, sums;
   std::vector<std::int8_t> codes;
   std::vector<std::int32_t> code_sums;
 };
+
+std::string describe(const QuantizedLinearArguments& a) {
+  return std::to_string(a.rows) + " x " + std::to_string(a.weight.columns) + " -> " + std::to_string(a.weight.rows) + ", " +
+         std::to_string(a.weight.bits) + " bit" + (a.weight.has_minimum ? " with minima" : "") +
+         (a.activations == Activations::kInt8 ? ", int8" : ", f32") + (a.norm_weight != nullptr ? ", norm" : "") +
+         (a.gate != Gate::kNone ? ", gate" : "") + (a.residual != nullptr ? ", residual" : "");
+}
 
 }  // namespace
 
@@ -50,8 +75,10 @@ const char* quantized_linear(const QuantizedLinearArguments& a, const ParallelFo
   const std::size_t columns = a.weight.columns, groups = columns / kGroup;
   const bool gated = a.gate != Gate::kNone;
   if (a.weight.bytes() == 0) return "weft::quantized_linear: the layout has no matrix of this shape";
+  if (a.activations == Activations::kInt8 && a.weight.bits >= 16) return "weft::quantized_linear: weights of 16 and 32 bits take f32 activations";
   if (gated && a.weight.rows % (2 * kTileRows) != 0) return "weft::quantized_linear: a gate's features are no multiple of 16";
   if (gated && a.residual != nullptr) return "weft::quantized_linear: a gate leaves no room for a residual";
+  const CallTimer timer("quantized_linear", a.weight.bytes(), [&] { return describe(a); });
 
   thread_local Prepared prepared;
   const float* input = a.input;
@@ -63,15 +90,16 @@ const char* quantized_linear(const QuantizedLinearArguments& a, const ParallelFo
   }
   const std::size_t features = gated ? a.weight.rows / 2 : a.weight.rows;
   const QuantizedOutput output{a.weight, a.bias, a.residual, a.out, features, 0, a.rows};
-  QuantizedRows exact{output, input, nullptr};
+  QuantizedRows exact{output, input, nullptr, nullptr};
   Int8Rows rounded{output, nullptr, nullptr, nullptr, nullptr};
   const bool int8 = a.activations == Activations::kInt8;
   if (int8) {
-    prepared.codes.resize(a.rows * columns);
-    prepared.scales.resize(a.rows * groups);
-    prepared.sums.resize(a.rows * groups);
-    prepared.code_sums.resize(a.rows * groups);
-    const RoundedRows rounding{input, columns, prepared.codes.data(), prepared.scales.data(), prepared.sums.data(),
+    const std::size_t room = round_up(a.rows, kInt8RowsRoom);
+    prepared.codes.resize(room * columns);
+    prepared.scales.resize(room * groups);
+    prepared.sums.resize(room * groups);
+    prepared.code_sums.resize(room * groups);
+    const RoundedRows rounding{input, a.rows, columns, prepared.codes.data(), prepared.scales.data(), prepared.sums.data(),
                                prepared.code_sums.data()};
     for_rows(a.rows, columns, parallel_for, [&](std::size_t begin, std::size_t end) { variant().round_rows(rounding, begin, end); });
     rounded.codes = prepared.codes.data();
@@ -79,8 +107,21 @@ const char* quantized_linear(const QuantizedLinearArguments& a, const ParallelFo
     rounded.sums = prepared.sums.data();
     rounded.code_sums = prepared.code_sums.data();
   } else {
-    if (a.weight.has_minimum) sum_groups(input, a.rows, columns, prepared.sums);
-    exact.group_sums = prepared.sums.data();
+    if (a.weight.has_minimum) {
+      prepared.sums.resize(round_up(a.rows, kPanelRows) * groups);
+      float* const sums = prepared.sums.data();  // within the loop, `prepared` is the worker's own
+      for_rows(a.rows, columns, parallel_for, [=](std::size_t begin, std::size_t end) { sum_groups(input, begin, end, columns, sums); });
+      exact.group_sums = sums;
+    }
+    // From here on, unpacking a weight once and reading more costs less than unpacking it for every few rows.
+    constexpr std::size_t kManyRows = 12;
+    if (a.rows >= kManyRows) {
+      const std::size_t panels = (a.rows + kPanelRows - 1) / kPanelRows, m = a.rows;
+      prepared.panels.resize(panels * kPanelRows * columns);
+      float* const made = prepared.panels.data();
+      parallel_for(panels, [=](std::size_t begin, std::size_t end) { make_panels(input, m, begin, end, columns, made); });
+      exact.panels = made;
+    }
   }
   const auto multiply = [&](std::size_t begin, std::size_t end, float* out, std::size_t stride, std::size_t first) {
     const auto run = [&](auto rows, auto* inner_loop) {
@@ -115,14 +156,27 @@ bool quantized_embedding(std::span<const std::int64_t> ids, const QuantizedMatri
   for (const std::int64_t id : ids) {
     if (id < 0 || static_cast<std::size_t>(id) >= weight.rows) return false;
   }
+  const CallTimer timer("quantized_embedding", 0, [&] { return std::to_string(ids.size()) + " rows, " + std::to_string(weight.bits) + " bit"; });
   const std::size_t in_word = 32 / static_cast<std::size_t>(weight.bits);
   for (const std::int64_t id : ids) {
     const std::size_t lane = static_cast<std::size_t>(id) % kTileRows;
     const std::uint8_t* group = weight.data + static_cast<std::size_t>(id) / kTileRows * weight.tile_bytes();
     for (std::size_t g = 0; g < weight.columns / kGroup; ++g, group += weight.group_bytes()) {
+      if (weight.bits == 32) {
+        for (std::size_t i = 0; i < kGroup; ++i) std::memcpy(out++, group + (i * kTileRows + lane) * 4, sizeof(float));
+        continue;
+      }
+      if (weight.bits == 16) {
+        for (std::size_t i = 0; i < kGroup; ++i) {
+          std::uint16_t upper;
+          std::memcpy(&upper, group + (i / 2 * kTileRows + lane) * 4 + i % 2 * 2, sizeof upper);
+          *out++ = std::bit_cast<float>(std::uint32_t{upper} << 16);
+        }
+        continue;
+      }
       const float scale = half_to_float(group + 2 * lane);
       const float minimum = weight.has_minimum ? half_to_float(group + 2 * (kTileRows + lane)) : 0.0f;
-      const std::uint8_t* words = group + kTileRows * (weight.has_minimum ? 4 : 2);
+      const std::uint8_t* words = group + weight.head_bytes();
       for (std::size_t i = 0; i < kGroup; ++i) {
         const std::uint8_t byte = words[(i / in_word * kTileRows + lane) * 4 + i % 4];
         int q = static_cast<std::int8_t>(byte);

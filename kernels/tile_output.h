@@ -1,4 +1,4 @@
-// Where a tile's results go. Included by kernels/*_rows.h inside of a variant.
+// Where a tile's weights come from and its results go. Included by kernels/*_rows.h inside of a variant.
 #pragma once
 
 #include <algorithm>
@@ -7,6 +7,11 @@
 
 namespace weft::kernels::WEFT_VARIANT {
 namespace {
+
+// Asks for bytes that will be read soon; they may lie behind the weights' end.
+inline void prefetch(const std::uint8_t* p, std::size_t bytes) {
+  for (std::size_t at = 0; at < bytes; at += 64) __builtin_prefetch(p + at, 0, 2);
+}
 
 // One row's 16 features of a tile, with bias and residual added; the padding of the last tile stays out.
 inline void write_tile(const QuantizedOutput& rows, std::size_t row, std::size_t tile, float* result) {

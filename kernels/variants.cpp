@@ -1,18 +1,46 @@
 #include "kernels/variants.h"
 
-#if defined(WEFT_KERNELS_ARM64)
+#if defined(WEFT_KERNELS_X86)
+#include <cpuid.h>
+#if defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+#elif defined(WEFT_KERNELS_ARM64)
 #include <asm/hwcap.h>
 #include <sys/auxv.h>
 #endif
 
 namespace weft::kernels {
+namespace {
+
+#if defined(WEFT_KERNELS_X86)
+// AMX's registers are large: Linux gives them only to a process that has asked (Documentation/arch/x86/xstate.rst), and refuses
+// one with an alternative signal stack too small for them.
+bool take_amx() {
+#if defined(__linux__)
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  constexpr unsigned kTile = 1u << 24, kInt8 = 1u << 25;
+  if (__get_cpuid_count(7, 0, &a, &b, &c, &d) == 0 || (d & kTile) == 0 || (d & kInt8) == 0) return false;
+  constexpr long kRequestPermission = 0x1023, kTileData = 18;
+  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+#else
+  return false;
+#endif
+}
+#endif
+
+}  // namespace
 
 std::vector<const Variant*> runnable_variants() {
   std::vector<const Variant*> found;
 #if defined(WEFT_KERNELS_X86)
   if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
       __builtin_cpu_supports("avx512bw")) {
-    if (__builtin_cpu_supports("avx512vnni")) found.push_back(&avx512_vnni::variant);
+    if (__builtin_cpu_supports("avx512vnni")) {
+      if (take_amx()) found.push_back(&amx::variant);
+      found.push_back(&avx512_vnni::variant);
+    }
     found.push_back(&avx512::variant);
   }
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c")) found.push_back(&avx2::variant);

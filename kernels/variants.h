@@ -3,8 +3,10 @@
 // kernels/variant_<set>.cpp includes kernels/variant.h, whose functions then stand in a namespace of its own.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "weft/kernels/kv_cache.h"
@@ -13,7 +15,9 @@
 namespace weft::kernels {
 
 /// Query rows that share the loads of one head's keys and values.
-inline constexpr std::size_t kMaxRows = 4;
+inline constexpr std::size_t kMaxRows = 8;
+/// A partial result begins with its largest score and the sum of its weights, padded to a vector; its sums follow.
+inline constexpr std::size_t kPartialHead = kLanes;
 /// Cache rows between two looks at the softmax's maximum. Spans begin at multiples of it, whatever the
 /// batch, so that a token's sums are always made in the same order.
 inline constexpr std::size_t kSpan = 64;
@@ -27,10 +31,34 @@ struct AttentionRows {
   float sink[kMaxRows];
   bool has_sink;
   float softcap;
-  float* sums[kMaxRows];  // [Dv rounded up to kLanes], zeros on entry
-  float* out[kMaxRows];   // [Dv]
+  float* out[kMaxRows];  // [Dv]
   const KvCache* cache;
   std::size_t layer, kv_head, key_size, value_size;
+  // attention_rows: of 2 * n partial results, attention_merge: of n; attention_block: where it puts its n.
+  float* scratch;
+
+  [[nodiscard]] std::size_t partial_floats() const { return kPartialHead + (value_size + kLanes - 1) / kLanes * kLanes; }
+  // The blocks that any of the rows sees: [first, second).
+  [[nodiscard]] std::pair<std::size_t, std::size_t> blocks() const {
+    std::size_t from = begin[0], to = end[0];
+    for (std::size_t r = 1; r < n; ++r) from = std::min(from, begin[r]), to = std::max(to, end[r]);
+    return {from / kBlockRows, (to + kBlockRows - 1) / kBlockRows};
+  }
+};
+
+// One token's key and value of one head, and their place.
+struct KvRow {
+  const float *key, *value;  // [D], [Dv]
+  std::size_t key_size, value_size;
+  KvBlock* block;
+  std::size_t head, row;  // row of the block
+};
+
+struct TurnedRow {
+  const float *input, *cos, *sin;  // [D] each; cos and sin may be nullptr
+  std::size_t size;
+  float scale;
+  float* out;  // [D]
 };
 
 struct LinearRows {
@@ -51,22 +79,30 @@ struct QuantizedOutput {
   std::size_t m;
 };
 
+/// Rows of a panel of the input: those whose columns lie side by side.
+inline constexpr std::size_t kPanelRows = 8;
+
 struct QuantizedRows : QuantizedOutput {
   const float* input;       // [M, K]
+  const float* panels;      // nullptr, or the input again as [M / kPanelRows rounded up, K, kPanelRows], for many rows: rows
+                            // far apart share the cache's sets. Then group_sums, too, has room for whole panels.
   const float* group_sums;  // [M, K / kGroup]; only with minima
 };
 
+/// Rows that AMX takes at once. What Int8Rows points to has room for a multiple of them, whatever stands there.
+inline constexpr std::size_t kInt8RowsRoom = 16;
+
 struct Int8Rows : QuantizedOutput {
   const std::int8_t* codes;       // [M, K], -127..127
-  const float* scales;            // [M, K / kGroup]
-  const float* sums;              // [M, K / kGroup]: scale times the sum of the group's codes
-  const std::int32_t* code_sums;  // [M, K / kGroup]
+  const float* scales;            // [K / kGroup, M]
+  const float* sums;              // [K / kGroup, M]: scale times the sum of the group's codes
+  const std::int32_t* code_sums;  // [K / kGroup, M]
 };
 
 // Rounds input to what Int8Rows reads.
 struct RoundedRows {
   const float* input;  // [M, K]
-  std::size_t columns;
+  std::size_t m, columns;
   std::int8_t* codes;
   float *scales, *sums;
   std::int32_t* code_sums;
@@ -90,6 +126,10 @@ struct GateRows {
 // Every function of a variant. The ranges are of output features, of tiles of them, or of input rows.
 #define WEFT_VARIANT_FUNCTIONS(X)                                                \
   X(attention_rows, (const AttentionRows&))                                      \
+  X(attention_block, (const AttentionRows&, std::size_t block))                  \
+  X(attention_merge, (const AttentionRows&, const float* partials, std::size_t rows_each, std::size_t n_blocks)) \
+  X(keep_row, (const KvRow&))                                                    \
+  X(turn_row, (const TurnedRow&))                                                \
   X(linear_rows, (const LinearRows&, std::size_t begin, std::size_t end))        \
   X(quantized_rows, (const QuantizedRows&, std::size_t begin, std::size_t end))  \
   X(int8_rows, (const Int8Rows&, std::size_t begin, std::size_t end))            \
@@ -115,6 +155,7 @@ WEFT_VARIANT_NAMESPACE(baseline)
 WEFT_VARIANT_NAMESPACE(avx2)
 WEFT_VARIANT_NAMESPACE(avx512)
 WEFT_VARIANT_NAMESPACE(avx512_vnni)
+WEFT_VARIANT_NAMESPACE(amx)
 #elif defined(WEFT_KERNELS_ARM64)
 WEFT_VARIANT_NAMESPACE(dotprod)
 #endif

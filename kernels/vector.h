@@ -8,6 +8,10 @@
 #include <cstdint>
 #include <cstring>
 
+#if defined(__F16C__)
+#include <immintrin.h>
+#endif
+
 #include "kernels/variants.h"
 
 namespace weft::kernels::WEFT_VARIANT {
@@ -115,6 +119,69 @@ inline Vector half_to_float(const std::uint8_t* bytes) {
   }
   const Vector magnitude = bits_as_float((bits & 0x7fff) << 13) * 0x1p112f;
   return bits_as_float(bits_of(magnitude) | (bits & 0x8000) << 16);
+}
+
+// kLanes numbers of a cache, whatever it keeps them as.
+inline Vector load_numbers(const float* p) { return load(p); }
+
+inline Vector load_numbers(const Half* p) {
+#if defined(__AVX512F__)
+  return {{reinterpret_cast<FloatRegister>(_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))))}};
+#elif defined(__F16C__)
+  const auto* halves = reinterpret_cast<const __m128i*>(p);
+  return {{reinterpret_cast<FloatRegister>(_mm256_cvtph_ps(_mm_loadu_si128(halves))),
+           reinterpret_cast<FloatRegister>(_mm256_cvtph_ps(_mm_loadu_si128(halves + 1)))}};
+#else
+  return half_to_float(reinterpret_cast<const std::uint8_t*>(p));
+#endif
+}
+
+inline Vector load_numbers(const std::int8_t* p) {
+#if defined(__AVX512F__)
+  return {{reinterpret_cast<FloatRegister>(
+      _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)))))}};
+#elif defined(__AVX2__)
+  const auto eight = [](const std::int8_t* at) {
+    return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(at))));
+  };
+  return {{reinterpret_cast<FloatRegister>(eight(p)), reinterpret_cast<FloatRegister>(eight(p + 8))}};
+#else
+  using Bytes = std::int8_t __attribute__((vector_size(kRegisterBytes / 4)));
+  Integers whole;
+  for (std::size_t i = 0; i < kRegisters; ++i) {
+    Bytes bytes;
+    std::memcpy(&bytes, p + i * sizeof bytes, sizeof bytes);
+    whole.part[i] = __builtin_convertvector(bytes, IntegerRegister);
+  }
+  return to_float(whole);
+#endif
+}
+
+// To f16, rounded to nearest with ties to even, for |x| <= 65504.
+inline void store_halves(Half* p, Vector x) {
+#if defined(__AVX512F__)
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtps_ph(reinterpret_cast<__m512>(x.part[0]), _MM_FROUND_TO_NEAREST_INT));
+#elif defined(__F16C__)
+  for (std::size_t i = 0; i < kRegisters; ++i) {
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(p) + i, _mm256_cvtps_ph(reinterpret_cast<__m256>(x.part[i]), _MM_FROUND_TO_NEAREST_INT));
+  }
+#else
+  // A number of f16 has 11 bits, or is a multiple of 2^-24: adding and taking away a power of two that is 2^13 of its last place
+  // rounds to that; then the bits move over.
+  const Vector magnitude = absolute(x);
+  const Integers exponent = bits_of(magnitude) & 0x7f800000;
+  const Vector unit = bits_as_float(exponent + (13 << 23));
+  const Vector least = broadcast(0x1p-1f);  // 2^-14 * 2^13
+  const Vector magic = larger(unit, least) * 1.5f;
+  const Vector rounded = (magnitude + magic) - magic;
+  const Integers half = bits_of(rounded * 0x1p-112f) >> 13;
+  for (std::size_t i = 0; i < kRegisters; ++i) {
+    for (std::size_t lane = 0; lane < kRegisterBytes / 4; ++lane) {
+      const std::size_t at = i * kRegisterBytes / 4 + lane;
+      p[at].bits = static_cast<std::uint16_t>(half.part[i][lane] | (x.part[i][lane] < 0 ? 0x8000 : 0));
+    }
+  }
+#endif
 }
 
 }  // namespace

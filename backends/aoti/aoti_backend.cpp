@@ -3,6 +3,7 @@
 #include <ATen/Parallel.h>
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/from_blob.h>
+#include <ATen/record_function.h>
 #include <c10/core/InferenceMode.h>
 #include <c10/util/accumulate.h>
 #include <caffe2/serialize/inline_container.h>
@@ -24,6 +25,7 @@
 
 #include "backends/aoti/operators.h"
 #include "weft/error.h"
+#include "weft/kernels/call_timer.h"
 #include "weft/kernels/thread_pool.h"
 #include "weft/program.h"
 
@@ -125,6 +127,35 @@ std::vector<Weight> parse_weight_index(const std::string& text, Archive& archive
   return weights;
 }
 
+// While it lives, libtorch's operators on this thread are told to whoever listens (weft/kernels/call_timer.h). What inductor compiled
+// calls few of them; weft's own tell more about themselves.
+class OperatorTimers {
+ public:
+  OperatorTimers() {
+    if (kernels::call_listener() == nullptr) return;
+    handle_ = at::addThreadLocalCallback(at::RecordFunctionCallback(begin, end).scopes({at::RecordScope::FUNCTION}));
+  }
+  ~OperatorTimers() {
+    if (handle_) at::removeCallback(*handle_);
+  }
+  OperatorTimers(const OperatorTimers&) = delete;
+  OperatorTimers& operator=(const OperatorTimers&) = delete;
+
+ private:
+  struct Begin final : at::ObserverContext {
+    std::int64_t ns = kernels::call_clock_ns();
+  };
+  static std::unique_ptr<at::ObserverContext> begin(const at::RecordFunction&) { return std::make_unique<Begin>(); }
+  static void end(const at::RecordFunction& function, at::ObserverContext* context) {
+    const std::string_view name = function.name();
+    const auto* listener = kernels::call_listener();
+    if (listener == nullptr || context == nullptr || name.starts_with("weft::")) return;
+    (*listener)({name, {}, 0, static_cast<Begin*>(context)->ns, kernels::call_clock_ns()});
+  }
+
+  std::optional<at::CallbackHandle> handle_;
+};
+
 class AotiProgram final : public Program {
  public:
   AotiProgram(const std::string& path, const std::vector<Weight>& weights, std::shared_ptr<kernels::ThreadPool> threads)
@@ -160,6 +191,7 @@ class AotiProgram final : public Program {
     for (const ProgramInput& input : inputs) {
       tensors.push_back(at::from_blob(const_cast<std::int64_t*>(input.data), input.sizes, at::kLong));
     }
+    const OperatorTimers timers;
     try {
       std::vector<at::Tensor> outputs = loader_->boxed_run(std::move(tensors));
       if (outputs.empty()) throw Error(ErrorCode::kBackend, "forward gave no tensor", where_);

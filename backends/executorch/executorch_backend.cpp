@@ -4,7 +4,6 @@
 #include <executorch/extension/module/module.h>
 #include <executorch/extension/tensor/tensor_ptr.h>
 #include <executorch/runtime/executor/program.h>
-#include <executorch/runtime/kernel/thread_parallel_interface.h>
 #include <executorch/runtime/platform/platform.h>
 #include <executorch/runtime/platform/runtime.h>
 
@@ -16,8 +15,10 @@
 #include <thread>
 #include <utility>
 
+#include "backends/executorch/event_tracer.h"
 #include "backends/executorch/operators.h"
 #include "weft/error.h"
+#include "weft/kernels/thread_pool.h"
 #include "weft/program.h"
 
 namespace executorch::extension::threadpool {
@@ -77,19 +78,12 @@ std::string describe(et::Error error) {
   }
 }
 
-const kernels::ParallelFor& executorch_parallel_for() {
-  static const kernels::ParallelFor parallel_for = [](std::size_t n, const std::function<void(std::size_t, std::size_t)>& body) {
-    executorch::extension::parallel_for(0, static_cast<int64_t>(n), 1, [&](int64_t begin, int64_t end) {
-      body(static_cast<std::size_t>(begin), static_cast<std::size_t>(end));
-    });
-  };
-  return parallel_for;
-}
-
 class ExecuTorchProgram final : public Program {
  public:
-  ExecuTorchProgram(std::shared_ptr<et::Program> program, const std::string& where)
-      : module_(std::move(program)), where_("program '" + where + "'") {
+  ExecuTorchProgram(std::shared_ptr<et::Program> program, const std::string& where, std::shared_ptr<kernels::ThreadPool> threads,
+                    bool traced)
+      : module_(std::move(program), nullptr, nullptr, traced ? make_event_tracer() : nullptr), where_("program '" + where + "'"),
+        threads_(std::move(threads)) {
     last_log.clear();
     if (const et::Error error = module_.load_method("forward"); error != et::Error::Ok) fail(error, where);
   }
@@ -114,11 +108,12 @@ class ExecuTorchProgram final : public Program {
     return {logits.const_data_ptr<float>(), {logits.sizes().begin(), logits.sizes().end()}};
   }
 
-  [[nodiscard]] const kernels::ParallelFor& parallel_for() const override { return executorch_parallel_for(); }
+  [[nodiscard]] const kernels::ParallelFor& parallel_for() const override { return threads_->parallel_for(); }
 
  private:
   Module module_;
   std::string where_;
+  std::shared_ptr<kernels::ThreadPool> threads_;
 };
 
 // A program and the loader that its segments come from, which must live as long.
@@ -223,9 +218,10 @@ class ExecuTorchFile final : public ModelFile {
     ProgramInfo info = parse_program_info(*metadata, where_);
     const unsigned cores = std::max(1u, std::thread::hardware_concurrency());
     const unsigned threads = options.threads > 0 ? static_cast<unsigned>(options.threads) : cores;
-    executorch::extension::threadpool::get_threadpool()->_unsafe_reset_threadpool(threads);
-    auto load = [opened = opened_, where = where_] {
-      return std::make_unique<ExecuTorchProgram>(std::shared_ptr<et::Program>(opened, &*opened->program), where);
+    executorch::extension::threadpool::get_threadpool()->_unsafe_reset_threadpool(threads);  // for what XNNPACK computes
+    auto load = [opened = opened_, where = where_, pool = std::make_shared<kernels::ThreadPool>(threads),
+                 traced = options.on_operation != nullptr] {
+      return std::make_unique<ExecuTorchProgram>(std::shared_ptr<et::Program>(opened, &*opened->program), where, pool, traced);
     };
     return make_runner(std::move(load), std::move(info), options, where_);
   }

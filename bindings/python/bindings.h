@@ -17,6 +17,7 @@ namespace weft::python {
 namespace nb = nanobind;
 
 void add_tokenizer(nb::module_& module);
+void add_encoding(nb::module_& module);
 void add_sampler(nb::module_& module);
 void add_chat_template(nb::module_& module);
 void add_model(nb::module_& module);

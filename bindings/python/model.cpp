@@ -21,11 +21,20 @@ namespace {
 using namespace nb::literals;
 using LogitArray = nb::ndarray<nb::numpy, float, nb::ndim<2>>;
 
-LoadedModel load(const std::filesystem::path& path, int threads, std::size_t max_context) {
+CacheType parse_cache_type(const std::optional<std::string>& name) {
+  if (!name) return CacheType::kAsExported;
+  if (*name == "float32") return CacheType::kFloat32;
+  if (*name == "float16") return CacheType::kFloat16;
+  if (*name == "int8") return CacheType::kInt8;
+  refuse("'" + *name + "' is no type of cache", "cache_type", "choose float32, float16 or int8, or None for the file's own");
+}
+
+LoadedModel load(const std::filesystem::path& path, int threads, std::size_t max_context, const std::optional<std::string>& cache_type) {
   if (threads < 0) refuse(std::to_string(threads) + " is below 0", "threads", "choose a number of threads, or 0 for one a core");
+  const RunnerOptions options{.threads = threads, .max_context = max_context, .cache_type = parse_cache_type(cache_type)};
   const nb::gil_scoped_release released;
   LoadedModel loaded{.path = find_model_file(path), .shared = std::make_shared<SharedRunner>(), .model = {}};
-  loaded.model = load_model(loaded.path, {.threads = threads, .max_context = max_context});
+  loaded.model = load_model(loaded.path, options);
   loaded.shared->runner = loaded.model->runner;
   return loaded;
 }
@@ -122,10 +131,9 @@ void add_model(nb::module_& module) {
 
   nb::class_<LoadedModel>(module, "Model", "One loaded model file: its weights, tokenizer, chat template and defaults.")
       .def("__init__",
-           [](LoadedModel* self, const std::filesystem::path& path, int threads, std::size_t max_context) {
-             new (self) LoadedModel(load(path, threads, max_context));
-           },
-           "path"_a, nb::kw_only(), "threads"_a = 0, "max_context"_a = 0)
+           [](LoadedModel* self, const std::filesystem::path& path, int threads, std::size_t max_context,
+              const std::optional<std::string>& cache_type) { new (self) LoadedModel(load(path, threads, max_context, cache_type)); },
+           "path"_a, nb::kw_only(), "threads"_a = 0, "max_context"_a = 0, "cache_type"_a = nb::none())
       .def_prop_ro("path", [](const LoadedModel& self) { return self.path; })
       .def_prop_ro("info", [](const LoadedModel& self) -> const ModelInfo& { return self.model->info; }, nb::rv_policy::copy)
       .def_prop_ro("tokenizer", [](const LoadedModel& self) { return self.model->tokenizer; })

@@ -41,6 +41,7 @@ NB_MODULE(_native, module) {
   nb::register_exception_translator(translate);
   // In the order in which they mention one another: signatures are made of the classes that exist.
   add_tokenizer(module);
+  add_encoding(module);
   add_sampler(module);
   add_chat_template(module);
   add_model(module);

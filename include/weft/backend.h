@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -24,13 +25,35 @@ namespace weft {
 /// other string than this: it changes with every incompatible change of the classes below.
 inline constexpr const char* kBackendAbi = "weft-backend-2";
 
+/// How a runner keeps keys and values. Narrower ones take less memory and, with a long context, less time.
+enum class CacheType {
+  kAsExported,  ///< What the file asks for: float16 with quantised weights, else float32.
+  kFloat32,
+  kFloat16,
+  kInt8,  ///< 8 bits and a scale for each head's key and value.
+};
+
+/// Something that a runner did in forward(), told on the thread that called it, once it has ended. What began and ended within another
+/// operation is a part of it.
+struct Operation {
+  std::string_view name;          ///< "program" is the whole call of the exported program; "quantized_linear", "aten::add.out", ...
+  std::string_view shape;         ///< Operations of one name and shape are alike. May be empty.
+  std::size_t weight_bytes;       ///< Of weights that it read; 0 where it reads none or that isn't known.
+  std::int64_t begin_ns, end_ns;  ///< std::chrono::steady_clock.
+};
+
 struct RunnerOptions {
   /// Threads that compute; 0: one for each physical core.
   int threads = 0;
   /// Fewer tokens than the model allows, to save memory; 0: as many as the model allows.
   std::size_t max_context = 0;
-  /// Quantised linears multiply f32 activations even where the file asks for 8-bit ones: slower; for comparisons.
+  /// Quantised linears multiply f32 activations even where the file asks for 8-bit ones, and the cache is float32 unless
+  /// cache_type says otherwise: slower; for comparisons.
   bool float_activations = false;
+  /// Only for programs whose caches lie outside of the graph; others refuse all but kAsExported.
+  CacheType cache_type = CacheType::kAsExported;
+  /// Hears of every operation, for profiles. Listening takes some of the time that it measures; without it, nothing is measured.
+  std::function<void(const Operation&)> on_operation = {};
 };
 
 /// Bytes, and what keeps them: of a mapped file, the mapping.

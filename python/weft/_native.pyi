@@ -104,6 +104,69 @@ class StreamDecoder:
     def finish(self) -> str:
         """What is still held back. The decoder is then as new."""
 
+class Side(enum.Enum):
+    LEFT = 0
+
+    RIGHT = 1
+
+class TruncationStrategy(enum.Enum):
+    LONGEST_FIRST = 0
+    """The longer one of a pair."""
+
+    ONLY_FIRST = 1
+
+    ONLY_SECOND = 2
+
+class Truncation:
+    """How long sequences are cut to a length."""
+
+    def __init__(self, max_tokens: int, *, stride: int = 0, strategy: TruncationStrategy = TruncationStrategy.LONGEST_FIRST, side: Side = Side.RIGHT) -> None: ...
+
+class Padding:
+    """How short sequences are filled up to a length; 0: that of the longest."""
+
+    def __init__(self, length: int = 0, *, multiple_of: int = 0, side: Side = Side.RIGHT, id: int = 0, type_id: int = 0) -> None: ...
+
+class Encoding:
+    """The tokens of a text or a pair; arrays have one element for each."""
+
+    def __len__(self) -> int: ...
+
+    @property
+    def ids(self) -> Annotated[NDArray[numpy.int32], dict(shape=(None,), writable=False)]:
+        """i32 [tokens]"""
+
+    @property
+    def offsets(self) -> Annotated[NDArray[numpy.uint64], dict(shape=(None, 2), writable=False)]:
+        """
+        u64 [tokens, 2]: where each token is in the UTF-8 of its text; (0, 0) for what was added.
+        """
+
+    @property
+    def words(self) -> Annotated[NDArray[numpy.int32], dict(shape=(None,), writable=False)]:
+        """i32 [tokens]: numbers of words; -1 for what was added."""
+
+    @property
+    def type_ids(self) -> Annotated[NDArray[numpy.uint32], dict(shape=(None,), writable=False)]:
+        """u32 [tokens]"""
+
+    @property
+    def specials_mask(self) -> Annotated[NDArray[numpy.uint8], dict(shape=(None,), writable=False)]:
+        """u8 [tokens]: 1 for what the post-processor or padding added."""
+
+    @property
+    def attention_mask(self) -> Annotated[NDArray[numpy.uint8], dict(shape=(None,), writable=False)]:
+        """u8 [tokens]: 0 for padding."""
+
+    @property
+    def overflowing(self) -> list[Encoding]:
+        """What truncation cut off, as further sequences."""
+
+def encode_batch(tokenizer: Tokenizer, texts: Sequence[str], pairs: Sequence[str] | None = None, *, specials: Specials = Specials.AS_TEXT, add_special_tokens: bool = True, truncation: Truncation | None = None, padding: Padding | None = None, as_file_says: bool = False, threads: int = 0) -> list[Encoding]:
+    """
+    Encodes many texts or pairs at once as a model's inputs, on `threads` threads (0: one for each core).
+    """
+
 class SamplingOptions:
     """
     How to draw a token. Names and ranges are OpenAI's; the order is Transformers': penalties, bias,
@@ -307,7 +370,7 @@ class Model:
     One loaded model file: its weights, tokenizer, chat template and defaults.
     """
 
-    def __init__(self, path: str | os.PathLike, *, threads: int = 0, max_context: int = 0) -> None: ...
+    def __init__(self, path: str | os.PathLike, *, threads: int = 0, max_context: int = 0, cache_type: str | None = None) -> None: ...
 
     @property
     def path(self) -> pathlib.Path: ...

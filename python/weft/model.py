@@ -22,14 +22,15 @@ from weft.errors import Error
 _SAMPLING = ("temperature", "top_k", "top_p", "min_p", "repetition_penalty")
 
 
-def load(path: str | os.PathLike[str], *, threads: int = 0, max_context: int = 0) -> Model:
+def load(path: str | os.PathLike[str], *, threads: int = 0, max_context: int = 0, cache_type: str | None = None) -> Model:
     """Loads a .pte or .pt2 file, or the folder that holds one.
 
     threads: that compute; 0: one for each physical core.
     max_context: fewer tokens than the model allows, to save memory; 0: as many as it allows.
+    cache_type: how keys and values are kept: "float32", "float16", "int8"; None: as the file says.
     Raises weft.Error (not_found, io, corrupt, unsupported, too_large, backend).
     """
-    return Model(path, threads=threads, max_context=max_context)
+    return Model(path, threads=threads, max_context=max_context, cache_type=cache_type)
 
 
 class Model(_native.Model):

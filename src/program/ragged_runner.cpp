@@ -35,6 +35,16 @@ class RaggedCache final : public Cache {
   kernels::KvCache rows_;
 };
 
+kernels::KvType choose_cache_type(const ProgramInfo& info, const RunnerOptions& options) {
+  switch (options.cache_type) {
+    case CacheType::kFloat32: return kernels::KvType::kFloat32;
+    case CacheType::kFloat16: return kernels::KvType::kFloat16;
+    case CacheType::kInt8: return kernels::KvType::kInt8;
+    case CacheType::kAsExported: break;
+  }
+  return options.float_activations ? kernels::KvType::kFloat32 : info.cache_type;
+}
+
 // What is left to do of one step.
 struct Pending {
   RaggedCache* cache;
@@ -52,20 +62,20 @@ class RaggedRunner final : public Runner {
  public:
   RaggedRunner(std::unique_ptr<Program> program, ProgramInfo info, const RunnerOptions& options, std::string name)
       : program_(std::move(program)), info_(std::move(info)), max_context_(choose_context(info_, options)),
-        float_activations_(options.float_activations), name_(std::move(name)) {}
+        cache_type_(choose_cache_type(info_, options)), float_activations_(options.float_activations), name_(std::move(name)) {}
 
   [[nodiscard]] std::size_t vocab_size() const noexcept override { return info_.vocab_size; }
   [[nodiscard]] std::size_t max_context() const noexcept override { return max_context_; }
   [[nodiscard]] std::uint64_t fingerprint() const noexcept { return info_.fingerprint; }
 
   [[nodiscard]] std::unique_ptr<Cache> new_cache() override {
-    return std::make_unique<RaggedCache>(this, kernels::KvCache(info_.layers, max_context_));
+    return std::make_unique<RaggedCache>(this, kernels::KvCache(info_.layers, max_context_, cache_type_));
   }
 
   [[nodiscard]] std::unique_ptr<Cache> load_cache(std::istream& in) override {
     std::uint64_t fingerprint = 0;
     in.read(reinterpret_cast<char*>(&fingerprint), sizeof fingerprint);
-    kernels::KvCache rows(info_.layers, max_context_);
+    kernels::KvCache rows(info_.layers, max_context_, cache_type_);
     std::string problem;
     if (in.gcount() != sizeof fingerprint) {
       problem = "ends within its header";
@@ -76,7 +86,7 @@ class RaggedRunner final : public Runner {
     }
     if (!problem.empty()) {
       throw Error(ErrorCode::kCorrupt, "the saved cache " + problem, "runner '" + name_ + "'",
-                  "load a session that was saved with this very model file");
+                  "load a session that was saved with this very model file and type of cache");
     }
     return std::make_unique<RaggedCache>(this, std::move(rows));
   }
@@ -165,6 +175,7 @@ class RaggedRunner final : public Runner {
   std::unique_ptr<Program> program_;
   ProgramInfo info_;
   std::size_t max_context_;
+  kernels::KvType cache_type_;
   bool float_activations_;
   std::string name_;
   std::vector<std::int64_t> tokens_, positions_, rows_;  // of one call; members to keep their memory

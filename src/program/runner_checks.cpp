@@ -68,6 +68,11 @@ std::size_t choose_context(const ProgramInfo& info, const RunnerOptions& options
 }
 
 std::unique_ptr<Runner> make_runner(ProgramLoader load, ProgramInfo info, const RunnerOptions& options, std::string name) {
+  if (info.contract != Contract::kRagged && options.cache_type != CacheType::kAsExported) {
+    throw Error(ErrorCode::kUnsupported, "the program keeps its caches in the graph, of a type that can't be chosen", "runner '" + name + "'",
+                "leave the type of cache to the file");
+  }
+  if (options.on_operation) load = observed(std::move(load), options.on_operation);
   return info.contract == Contract::kRagged
              ? make_ragged_runner(load, std::move(info), options, std::move(name))
              : make_in_graph_runner(std::move(load), std::move(info), options, std::move(name));

@@ -23,6 +23,9 @@ void check_output(const ProgramOutput& output, std::size_t rows, std::size_t voc
 /// Throws for Cache::truncate(n) beyond a cache's size.
 void check_truncate(std::size_t n, std::size_t size);
 
+/// What `load` loads, with every operation told to `on_operation`.
+[[nodiscard]] ProgramLoader observed(ProgramLoader load, std::function<void(const Operation&)> on_operation);
+
 /// The context that caches get: the smaller one of what the model allows and what the caller asked for.
 [[nodiscard]] std::size_t choose_context(const ProgramInfo& info, const RunnerOptions& options);
 

@@ -11,19 +11,21 @@ namespace {
 
 bool is_added_word(char32_t c) { return (flags(c) & kAddedWord) != 0; }
 
-std::size_t skip_blanks(std::string_view text, std::size_t pos) {
+bool is_blank(char32_t c, bool ascii_only) { return is_space(c) && (c < 0x80 || !ascii_only); }
+
+std::size_t skip_blanks(std::string_view text, std::size_t pos, bool ascii_only) {
   while (pos < text.size()) {
     const CodePoint c = decode_at(text, pos);
-    if (!is_space(c.value)) break;
+    if (!is_blank(c.value, ascii_only)) break;
     pos += c.length;
   }
   return pos;
 }
 
-std::size_t skip_blanks_back(std::string_view text, std::size_t pos, std::size_t limit) {
+std::size_t skip_blanks_back(std::string_view text, std::size_t pos, std::size_t limit, bool ascii_only) {
   while (pos > limit) {
     const CodePoint c = decode_before(text, pos);
-    if (!is_space(c.value)) break;
+    if (!is_blank(c.value, ascii_only)) break;
     pos -= c.length;
   }
   return pos;
@@ -79,9 +81,9 @@ void AddedTokens::Trie::finish() {
 
 std::size_t AddedTokens::Trie::next_start(std::string_view text, std::size_t pos) const {
   if (firsts_.size() == 1) return std::min(text.find(firsts_[0], pos), text.size());
-  const auto first = [&](std::size_t i) { return first_[static_cast<unsigned char>(text[i])]; };
-  while (pos + 4 <= text.size() && !(first(pos) | first(pos + 1) | first(pos + 2) | first(pos + 3))) pos += 4;
-  while (pos < text.size() && !first(pos)) ++pos;
+  const auto first = [&](std::size_t i) -> int { return first_[static_cast<unsigned char>(text[i])]; };
+  while (pos + 4 <= text.size() && (first(pos) | first(pos + 1) | first(pos + 2) | first(pos + 3)) == 0) pos += 4;
+  while (pos < text.size() && first(pos) == 0) ++pos;
   return pos;
 }
 
@@ -154,12 +156,13 @@ void AddedTokens::find(const Trie& trie, std::string_view text, TrustOf&& trust_
     Range match{pos, end};
     pos = end;
     if (turned_down || (token->single_word && !stands_alone(text, match))) continue;
-    if (token->lstrip) match.begin = std::max(skip_blanks_back(text, match.begin, done), done);
+    if (token->lstrip) match.begin = std::max(skip_blanks_back(text, match.begin, done, token->ascii_blanks), done);
     if (token->rstrip) {
-      if (match.end < blanks.begin || match.end > blanks.end) blanks = {match.end, skip_blanks(text, match.end)};
+      if (match.end < blanks.begin || match.end > blanks.end) blanks = {match.end, skip_blanks(text, match.end, token->ascii_blanks)};
       match.end = blanks.end;
     }
-    if (match.begin > match.end) continue;  // blanks that the last token has taken; Hugging Face stops here
+    // Blanks that the last token has taken: nothing is left. Where less than nothing is, Hugging Face stops.
+    if (match.begin >= match.end) continue;
     if (done < match.begin) out.push_back({{done, match.begin}, nullptr});
     out.push_back({match, token});
     done = match.end;

@@ -19,6 +19,7 @@ struct AddedToken {
   bool single_word = false;  ///< Not next to a letter, digit or '_'.
   bool lstrip = false;       ///< Takes the blanks before it.
   bool rstrip = false;       ///< Takes the blanks behind it.
+  bool ascii_blanks = false;  ///< Which it takes: those of ASCII only.
   bool normalized = false;   ///< Found in the normalised text, by its own normalised form.
   bool special = false;      ///< A control token.
 

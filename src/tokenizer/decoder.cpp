@@ -6,6 +6,7 @@
 
 #include "byte_level.h"
 #include "pre_tokenizer.h"
+#include "rwkv.h"
 #include "sentencepiece_decoder.h"
 #include "split_patterns.h"
 #include "utf8.h"
@@ -473,6 +474,7 @@ Decoder Decoder::read(CompiledReader& reader) {
       case Kind::kCtc: return CtcFactory::read(reader);
       case Kind::kGather: return GatherFactory::read(reader);
       case Kind::kSentencePiece: return read_sentencepiece_decoding(reader);
+      case Kind::kRwkv: return make_rwkv_decoding();
       case Kind::kDenormalizing: break;
     }
     return read_sentencepiece_denormalizing(reader);

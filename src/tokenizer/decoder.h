@@ -77,8 +77,9 @@ class Decoder {
     kGather,
     kSentencePiece,
     kDenormalizing,
+    kRwkv,
   };
-  friend constexpr Kind last_of(Kind) { return Kind::kDenormalizing; }
+  friend constexpr Kind last_of(Kind) { return Kind::kRwkv; }
   void add(std::unique_ptr<const StepFactory> factory);
   /// @}
 

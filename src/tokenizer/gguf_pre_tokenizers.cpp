@@ -7,9 +7,9 @@ namespace weft::tokenizer {
 namespace {
 
 // llama.cpp of llama-cpp-python 0.3.36, src/llama-vocab.cpp. Its engine leaves what no pattern matches as words of their
-// own, and its patterns differ in places from those of the models' makers: what counts here is what llama.cpp does. Names
-// whose splitting it writes by hand are left out: afmoe, cohere2moe, kimi-k2, superbpe, tiny_aya; so are those without the
-// byte-level alphabet: gemma4, granite-embed-multi-311m, sarvam-moe, whitespace.
+// own, and its patterns differ in places from those of the models' makers: what counts here is what llama.cpp does. Where
+// it has Unicode categories, its engine takes letters of every case for the same (Youtu, tiny_aya), and where it splits by
+// hand (unicode.cpp), that isn't the pattern that it says it stands for (afmoe, kimi-k2, tiny_aya).
 constexpr std::string_view kLlama3 =
     R"re((?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)re";
 constexpr std::string_view kJais2 =
@@ -34,14 +34,15 @@ constexpr std::string_view kDeepseekLlm2 =
     R"re(-)re" "\uff5a\U00010400" R"re(-)re" "\U0001044f\U000104b0" R"re(-)re" "\U000104d3\U000104d8" R"re(-)re" "\U000104fb\U00010c80"
     R"re(-)re" "\U00010cb2\U00010cc0" R"re(-)re" "\U00010cf2\U000118a0" R"re(-)re" "\U000118df\U0001e900" R"re(-)re" "\U0001e943"
     R"re(]+)re";
+// No blank beyond ASCII is in a range of its classes: its engine sees a vertical tab instead.
 constexpr std::string_view kDeepseekLlm3 =
     R"re(\s?[!-/:-~)re" "\uff01" R"re(-)re" "\uff0f\uff1a" R"re(-)re" "\uff5e\u2018" R"re(-)re" "\u201f\u3000"
-    R"re(-)re" "\u3002" R"re(]+)re";
+    R"re(-)re" "\u3002" R"re(&&[^\s]]+)re";
 constexpr std::string_view kDeepseekLlm4 =
     R"re(\s+$)re";
 constexpr std::string_view kDeepseekLlm5 =
     R"re([)re" "\u4e00" R"re(-)re" "\u9fa5\u0800" R"re(-)re" "\u4e00\uac00" R"re(-)re" "\ud7ff"
-    R"re(]+)re";
+    R"re(&&[^\s]]+)re";
 constexpr std::string_view kNumber =
     R"re(\p{N}+)re";
 constexpr std::string_view kThreeDigits =
@@ -61,7 +62,21 @@ constexpr std::string_view kYoutu1 =
     R"re(]+|[)re" "\u4e00" R"re(-)re" "\u9fa5\u3040" R"re(-)re" "\u309f\u30a0" R"re(-)re" "\u30ff"
     R"re(]+)re";
 constexpr std::string_view kYoutu2 =
-    R"re([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])?|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])?|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+)re";
+    R"re([^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+(?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])?|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+)re";
+constexpr std::string_view kTinyAya =
+    R"re([^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+(?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+)re";
+constexpr std::string_view kAfmoeAsian =
+    R"re([)re" "\u4e00-\u9fff\u3400-\u4dbf\u8c48-\ufaff\u3040-\u309f\u30a0-\u30ff\uff65-\uff9f\u2f00-\u2fdf"
+    "\u0e40-\u0e7f\u0e80-\u0eff\u1780-\u17ff\u1000-\u109f\uaa60-\uaa7f\ua9e0-\ua9ff\uac00-\ud7af\u1100-\u11ff"
+    R"re(]+)re";
+#define WEFT_HAN "\u4e00-\u9fff\u3400-\u4dbf\U00020000-\U0002a6df\U0002a700-\U0002b73f\U0002b740-\U0002b81f" \
+                 "\U0002b820-\U0002ceaf\U0002ceb0-\U0002ebef\uf900-\ufaff\U0002f800-\U0002fa1f"
+constexpr std::string_view kKimiK2 =
+    "[" WEFT_HAN R"re(]+|[^\r\n\p{L}\p{N}]?[\p{L}&&[^)re" WEFT_HAN
+    R"re(]]+(?:'[sStTmMdD]|'[rR][eE]|'[vV][eE]|'[lL][lL])?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)re";
+#undef WEFT_HAN
+constexpr std::string_view kNotBlanks =
+    R"re(\S+)re";
 constexpr std::string_view kDeepseekCoder2 =
     R"re(\s?\p{L}+)re";
 constexpr std::string_view kDeepseekCoder3 =
@@ -98,7 +113,7 @@ constexpr std::string_view kSeedCoder =
     R"re((?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1}| ?[^\s\p{L}\p{N}\r\n]+|\s*[\r\n]+|\s+(?!\S)|\s+)re";
 constexpr std::string_view kUfakzeka =
     R"re([^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)re";
-constexpr std::string_view kLaguna1 =
+constexpr std::string_view kLines =
     R"re([^\n]+|[\n]+)re";
 constexpr std::string_view kExaoneMoe =
     R"re((?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])|[^\r\n\p{L}\p{N}]?(?:\p{L}\p{M}*(?: \p{L}\p{M}*)*)+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]?|\s*[\r\n]|\s+(?!\S)|\s+)re";
@@ -128,6 +143,21 @@ const std::vector<Entry>& entries() {
        {{kThreeDigits, kDeepseekV32, kDeepseekV33}}},
       {{"spark2_5"},
        {{kThreeDigits, kDeepseekV32, kSpark253, kDigit}}},
+      {{"afmoe"},
+       {{KnownPattern::kLlamaCppNumberGroups, kAfmoeAsian, kDeepseekV33}}},
+      {{"tiny_aya", "cohere2moe"},
+       {{KnownPattern::kLlamaCppNumberGroups, kTinyAya}}},
+      {{"superbpe"},
+       {{kNumber, KnownPattern::kLlamaCppThousands}}},
+      {{"kimi-k2"},
+       {{kKimiK2}}},
+      {{"gemma4", "granite-embed-multi-311m"},
+       {.splits = {kLines}, .byte_level = false, .escapes_blanks = true, .whole_line_ends = true,
+        .bos_always = true}},
+      {{"sarvam-moe"},
+       {.splits = {kLines}, .byte_level = false, .escapes_blanks = true}},
+      {{"whitespace"},
+       {.splits = {kNotBlanks}, .byte_level = false}},
       {{"youtu"},
        {{kYoutu1, kYoutu2}, /*whole_words=*/true, /*adds_bos=*/false}},
       {{"falcon"},
@@ -142,12 +172,14 @@ const std::vector<Entry>& entries() {
        {{kQwen2}}},
       {{"qwen35"},
        {{kQwen35}}},
-      {{"dbrx", "smaug-bpe", "chatglm-bpe"},
+      {{"dbrx", "smaug-bpe"},
        {{kLlama3}}},
+      {{"chatglm-bpe"},
+       {{kLlama3}, /*whole_words=*/false, /*adds_bos=*/false, /*has_bos=*/false}},
       {{"poro-chat", "bloom", "gpt3-finnish"},
        {{kPoroChat}}},
       {{"glm4", "glm5"},
-       {{kLlama3}, /*whole_words=*/true, /*adds_bos=*/false}},
+       {{kLlama3}, /*whole_words=*/true, /*adds_bos=*/false, /*has_bos=*/false}},
       {{"viking"},
        {{kPoroChat, kDigit}}},
       {{"tekken"},
@@ -167,7 +199,7 @@ const std::vector<Entry>& entries() {
       {{"ufakzeka"},
        {{kUfakzeka}}},
       {{"laguna"},
-       {{kLaguna1, kQwen2}}},
+       {{kLines, kQwen2}}},
   };
   return all;
 }

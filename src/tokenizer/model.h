@@ -18,8 +18,8 @@ class Model {
   virtual ~Model() = default;
 
   /// What a compiled file begins a model with.
-  enum class Kind { kBpe, kUnigram, kWordPiece, kWordLevel, kScoreBpe, kWord, kCharacter };
-  friend constexpr Kind last_of(Kind) { return Kind::kCharacter; }
+  enum class Kind { kBpe, kUnigram, kWordPiece, kWordLevel, kScoreBpe, kWord, kCharacter, kRwkv };
+  friend constexpr Kind last_of(Kind) { return Kind::kRwkv; }
   /// Writes its kind and itself.
   virtual void save(CompiledWriter& writer) const = 0;
 

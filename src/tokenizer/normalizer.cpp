@@ -5,6 +5,7 @@
 
 #include "base64.h"
 #include "byte_level.h"
+#include "llama_cpp_normalizers.h"
 #include "sentencepiece_normalizer.h"
 #include "split_patterns.h"
 #include "unicode.h"
@@ -645,6 +646,8 @@ Normalizer Normalizer::read(CompiledReader& reader) {
       case Kind::kNmt: steps.push_back(make_nmt()); break;
       case Kind::kByteLevel: steps.push_back(make_byte_level_normalizer()); break;
       case Kind::kSentencePiece: steps.push_back(make_sentencepiece_step(reader.take<SentencePieceNormalizer>())); break;
+      case Kind::kLlamaCppWords: steps.push_back(make_llama_cpp_words(reader.take<LlamaCppWordRules>())); break;
+      case Kind::kLlamaCppUnigram: steps.push_back(read_llama_cpp_unigram(reader)); break;
     }
   }
   return Normalizer(std::move(steps));

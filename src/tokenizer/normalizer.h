@@ -52,8 +52,10 @@ class NormalizerStep {
     kNmt,
     kByteLevel,
     kSentencePiece,
+    kLlamaCppWords,
+    kLlamaCppUnigram,
   };
-  friend constexpr Kind last_of(Kind) { return Kind::kSentencePiece; }
+  friend constexpr Kind last_of(Kind) { return Kind::kLlamaCppUnigram; }
   /// Writes its kind and what it was made of.
   virtual void save(CompiledWriter& writer) const = 0;
   /// Whether apply() would leave well-formed `text` as it is; may say no without need.

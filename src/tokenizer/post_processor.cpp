@@ -73,6 +73,8 @@ void trim_all(std::vector<Draft>& drafts, bool add_prefix_space) {
 // Puts ids around `draft` and around what was cut off it.
 void surround(Draft& draft, std::optional<Token> before, Token behind, std::uint32_t type_id) {
   const auto put = [&](Draft& part) {
+    // What a processor before this one added is text to it.
+    for (DraftToken& token : part.tokens) token.special = false;
     if (before) part.tokens.insert(part.tokens.begin(), special_token(*before, type_id));
     part.tokens.push_back(special_token(behind, type_id));
   };

@@ -309,6 +309,51 @@ std::size_t scan_with(Next next, std::string_view text, std::size_t shift, std::
   return shift + pos;
 }
 
+// unicode.cpp of llama.cpp, unicode_regex_split_custom_afmoe
+std::size_t scan_number_groups(std::string_view text, std::size_t shift, std::vector<Range>& words, std::size_t most) {
+  const Scanner scanner(text);
+  std::size_t begin = 0;
+  for (std::size_t left = most; left > 0 && begin < text.size();) {
+    std::size_t pos = begin;
+    while (pos < text.size() && (scanner.at(pos).bits & kDigit) == 0) pos += scanner.at(pos).length;
+    std::size_t count = 0;
+    for (std::size_t at = pos; (scanner.at(at).bits & kDigit) != 0; at += scanner.at(at).length) ++count;
+    // A text without numbers, or what is behind the last one.
+    if (count == 0) pos = text.size();
+    while (left > 0 && begin < text.size()) {
+      pos = scanner.numbers(pos, count % 3 != 0 ? static_cast<int>(count % 3) : 3);
+      count -= std::min(count, count % 3 != 0 ? count % 3 : std::size_t{3});
+      words.push_back({shift + begin, shift + pos});
+      begin = pos;
+      --left;
+      if (count == 0) break;
+    }
+  }
+  return shift + begin;
+}
+
+// The matches of (?=(\d{3})+(?!\d)), which are empty, as borders of words.
+std::size_t scan_thousands(std::string_view text, std::size_t shift, std::vector<Range>& words, std::size_t most) {
+  const auto is_digit = [&](std::size_t at) { return at < text.size() && text[at] >= '0' && text[at] <= '9'; };
+  std::size_t begin = 0;
+  const auto end_word = [&](std::size_t end) {
+    words.push_back({shift + begin, shift + end});
+    begin = end;
+    --most;
+  };
+  for (std::size_t pos = 0; pos < text.size();) {
+    std::size_t end = pos;
+    while (is_digit(end)) ++end;
+    for (std::size_t border = pos + (end - pos) % 3; border < end; border += 3) {
+      if (border != begin) end_word(border);
+      if (most == 0) return shift + begin;
+    }
+    pos = end + 1;
+  }
+  if (begin < text.size()) end_word(text.size());
+  return shift + begin;
+}
+
 }  // namespace
 
 std::optional<KnownPattern> find_known_pattern(std::string_view regex) {
@@ -333,6 +378,8 @@ std::size_t scan(KnownPattern pattern, std::string_view text, Range range, std::
     case KnownPattern::kLlamaCppQwen2:
       return scan_with<kCl100kStarts>(next_cl100k<1, false>, part, range.begin, words, most);
     case KnownPattern::kTekken: return scan_with<kNoStarts>(next_o200k<1, false>, part, range.begin, words, most);
+    case KnownPattern::kLlamaCppNumberGroups: return scan_number_groups(part, range.begin, words, most);
+    case KnownPattern::kLlamaCppThousands: return scan_thousands(part, range.begin, words, most);
   }
   return range.end;
 }

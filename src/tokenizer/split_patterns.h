@@ -22,6 +22,10 @@ enum class KnownPattern {
   kLlamaCppLlama3,  ///< llama.cpp's form of kCl100k: no long s in contractions.
   kLlamaCppQwen2,   ///< The same of kQwen2.
   kTekken,          ///< Mistral's form of kO200k: each digit by itself, no contractions.
+  /// llama.cpp's own way to group numbers from the right by three: a group ends where the next one begins; what stands
+  /// before a number is one word with its first group.
+  kLlamaCppNumberGroups,
+  kLlamaCppThousands,  ///< Words end inside of ASCII numbers only, before each group of three from the right.
 };
 constexpr KnownPattern last_of(KnownPattern) { return KnownPattern::kTekken; }
 

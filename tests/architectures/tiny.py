@@ -19,37 +19,12 @@ WINDOW = 12  # far shorter than what the checks read
 
 ARCHITECTURES = tuple(MODEL_FOR_CAUSAL_LM_MAPPING_NAMES)
 
-# What takes more than text, or whose text part has a model_type of its own.
-NOT_TEXT = {
-    "blt": "works on bytes through a patcher of its own (entropies decide where patches end)",
-    "fuyu": "images and text; its text part is persimmon",
-    "gemma3": "images and text; its text part is gemma3_text",
-    "gemma3n": "images, sound and text; its text part is gemma3n_text",
-    "gemma4": "images, sound and text; its text part is gemma4_text",
-    "gemma4_unified": "images, sound and text; its text part is gemma4_unified_text",
-    "gemma4_assistant": "drafts from another model's caches, has no keys of its own",
-    "gemma4_unified_assistant": "drafts from another model's caches, has no keys of its own",
-    "got_ocr2": "images and text; its text part is qwen2",
-    "llama4": "images and text; its text part is llama4_text",
-    "mllama": "images and text by cross-attention",
-    "moss_transcribe_diarize": "sound and text",
-    "emu3": "images and text",
-    "git": "images and text",
-    "qwen3_5": "images and text; its text part is qwen3_5_text",
-    "qwen3_5_moe": "images and text; its text part is qwen3_5_moe_text",
-    "qwen4_exp": "images and text; its text part is qwen4_exp_text",
-    "musicgen": "sound from text: its decoder writes codebooks, not tokens of a text",
-    "musicgen_melody": "sound from text: its decoder writes codebooks, not tokens of a text",
-    "xlnet": "sees later tokens too: without a permutation mask it is not causal",
-    "dots3_note": "images and text; its text part is dots3_note_text",
-}
-
 # Other names of the same thing, with the value for a tiny model.
 _SIZES = {
     VOCAB_SIZE: "vocab_size",
     MAX_CONTEXT: "max_position_embeddings n_positions max_seq_len seq_length max_sequence_length n_ctx max_seq_length block_size "
     "max_target_positions model_max_length context_length",
-    64: "hidden_size n_embd d_model dim embedding_size emb_dim dim_model embed_dim",
+    64: "hidden_size adapter_in_dim adapter_out_dim adapter_input_size n_embd d_model dim embedding_size emb_dim dim_model embed_dim",
     96: "intermediate_size ffn_dim d_ff n_inner ffn_hidden_size dim_ff decoder_ffn_dim encoder_ffn_dim ffn_embed_dim dff "
     "decoder_ffn_embed_dim encoder_ffn_embed_dim",
     32: "moe_intermediate_size shared_expert_intermediate_size moe_shared_expert_intermediate_size expert_ffn_hidden_size "
@@ -59,9 +34,9 @@ _SIZES = {
     4: "num_attention_heads n_head n_heads num_heads decoder_attention_heads encoder_attention_heads num_experts num_local_experts n_routed_experts moe_num_experts "
     "num_decoder_attention_heads num_encoder_layers",
     16: "head_dim q_lora_rank kv_lora_rank attention_head_size global_head_dim dim_head d_kv kv_channels v_head_dim "
-    "swa_head_dim swa_v_head_dim",
+    "swa_head_dim swa_v_head_dim index_head_dim",
     8: "qk_rope_head_dim qk_nope_head_dim rotary_dim",
-    WINDOW: "sliding_window attention_window window_size attention_chunk_size local_attention",
+    WINDOW: "index_topk sliding_window attention_window window_size attention_chunk_size local_attention",
     1: "n_group topk_group num_nextn_predict_layers n_shared_experts first_k_dense_replace num_shared_experts",
 }
 _BY_NAME = {name: value for value, names in _SIZES.items() for name in names.split()}
@@ -81,8 +56,19 @@ _OWN: dict[str, dict] = {
     "lfm2": {"layer_types": ["conv", "full_attention"], "num_hidden_layers": 2},
     "jamba": {"attn_layer_period": 2, "attn_layer_offset": 1},
     "granitemoehybrid": {"layer_types": ["linear_attention", "full_attention"]},
-    "bailing_hybrid": {"layer_types": ["linear_attention", "full_attention"]},
-    "cohere_compass_text": {"layer_types": ["sliding_attention", "full_attention"]},
+    "cohere_compass_text": {"layer_types": ["sliding_attention", "full_attention"],
+                            "rope_parameters": {"sliding_attention": {"rope_type": "default", "rope_theta": 10000.0},
+                                                "full_attention": {"rope_type": "default", "rope_theta": 50000.0}}},
+    "dots1": {"n_routed_experts": 4, "n_shared_experts": 1, "num_experts_per_tok": 2, "first_k_dense_replace": 1},
+    "dots3_note_text": {"head_dim": 16, "swa_num_attention_heads": 4, "swa_num_key_value_heads": 4, "swa_q_lora_rank": 16,
+                        "swa_kv_lora_rank": 16, "swa_head_dim": 24, "swa_qk_nope_head_dim": 16, "swa_v_head_dim": 16,
+                        "shared_experts_intermediate_size": 32, "index_n_heads": 16},
+    # Prefill doesn't let a step be shorter than time_step_min, decoding does: with their own 1e-3, eager differs from itself.
+    "zamba2": {"time_step_min": 1e-6},
+    "nemotron_h": {"time_step_min": 1e-6},
+    "moshi": {"sliding_window": MAX_CONTEXT},  # its window is its context; its cache has one, its mask doesn't
+    "reformer": {"is_decoder": True, "axial_pos_embds_dim": [16, 48], "axial_pos_shape": [8, 16], "feed_forward_size": 96,
+                 "attn_layers": ["local", "lsh"], "hash_seed": 1, "num_buckets": 4},
     "lfm2_moe": {"layer_types": ["conv", "full_attention"], "num_dense_layers": 1},
     "zaya": {"num_experts_per_tok": 1, "layer_types": ["hybrid", "hybrid"], "router_hidden_size": 16},
     "recurrent_gemma": {"num_hidden_layers": 3, "attention_window_size": 12, "lru_width": 64},
@@ -102,8 +88,11 @@ _OWN: dict[str, dict] = {
                     "sliding_window": 12, "max_position_embeddings": 96},
     "xlm": {"causal": True},
     "xmod": {"default_language": "en_XX"},
-    "qwen4_exp_text": {"num_attention_heads": 4, "hidden_size": 64},
-    "kimi_linear": {"linear_head_dim": 16, "linear_num_heads": 4, "layer_types": ["linear_attention", "full_attention"]},
+    # Many heads, so that no two scores are 0 and tie.
+    "qwen4_exp_text": {"hc_lowrank": 16, "indexer_n_heads": 16, "indexer_kv_heads": 1, "indexer_head_dim": 16, "indexer_budget": 8,
+                       "indexer_compress_ratio": 4},
+    "kimi_linear": {"linear_head_dim": 16, "linear_num_heads": 4},
+    "bailing_hybrid": {"linear_head_dim": 16, "linear_num_heads": 4},
     "longcat_flash": {"num_layers": 2, "zero_expert_num": 2, "head_dim": 8, "moe_topk": 2},
     "git": {"vision_config": {"hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}},
     "dbrx": {"attn_config": {"kv_n_heads": 2, "clip_qkv": 8.0, "rope_theta": 10000.0},
@@ -115,7 +104,7 @@ def config_of(model_type: str) -> transformers.PretrainedConfig:
     kind = CONFIG_MAPPING[model_type]
     default = _default(kind)
     known = default.to_dict() if default is not None else {}
-    known |= {name: getattr(default, name) for name in _BY_NAME if hasattr(default, name)}
+    known |= {name: getattr(default, name) for name in _BY_NAME if _is_one_value(default, name)}
     sizes = {**_BY_NAME, **_RECURRENT}
     settings = {name: value for name, value in sizes.items() if name in known and _may_replace(kind, known[name], name, value)}
     settings |= _kinds_of_layers(default, known)
@@ -124,7 +113,19 @@ def config_of(model_type: str) -> transformers.PretrainedConfig:
         settings["num_key_value_heads"] = settings["num_attention_heads"]
     if hasattr(default, "is_decoder"):
         settings["is_decoder"] = True
+    for name, part in (getattr(kind, "sub_configs", None) or {}).items():  # of images and sound, beside the text's
+        of_default = getattr(default, name, None)
+        if getattr(of_default, "model_type", None) in CONFIG_MAPPING:
+            settings[name] = config_of(of_default.model_type)
     return kind(**(settings | _OWN.get(model_type, {})))
+
+
+def _is_one_value(default, name: str) -> bool:
+    """Whether the configuration has it, the same for all of its layers."""
+    try:
+        return hasattr(default, name)
+    except Exception:  # "per-layer attribute": it differs from layer to layer
+        return False
 
 
 def _kinds_of_layers(default, known: dict) -> dict:

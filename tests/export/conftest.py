@@ -69,6 +69,7 @@ def make_gguf(tmp_path: Path, tokenizer: Tokenizer) -> Callable[..., Path]:
         *,
         pre: str = "gpt-2",
         tensors: dict[str, np.ndarray | None] | None = None,
+        floats: tuple[str, ...] = (),
         **metadata,
     ) -> Path:
         model = model or tiny_model()
@@ -76,6 +77,6 @@ def make_gguf(tmp_path: Path, tokenizer: Tokenizer) -> Callable[..., Path]:
         fields |= {key.replace("__", "."): value for key, value in metadata.items()}
         stored = {**model_tensors(model, architecture), **(tensors or {})}
         stored = {name: values for name, values in stored.items() if values is not None}
-        return write_gguf(tmp_path / f"tiny-{architecture}-{kind}.gguf", architecture, fields, stored, kind)
+        return write_gguf(tmp_path / f"tiny-{architecture}-{kind}.gguf", architecture, fields, stored, kind, floats)
 
     return make

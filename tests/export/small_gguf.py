@@ -39,12 +39,20 @@ def model_metadata(model: transformers.PreTrainedModel, architecture: str) -> di
         "feed_forward_length": config.intermediate_size,
         "attention.head_count": config.num_attention_heads,
         "attention.head_count_kv": config.num_key_value_heads,
-        "attention.key_length": config.head_dim,
-        "attention.value_length": config.head_dim,
-        "attention.layer_norm_rms_epsilon": config.rms_norm_eps,
+        "attention.key_length": _head_size(config),
+        "attention.value_length": _head_size(config),
+        **(
+            {"attention.layer_norm_rms_epsilon": config.rms_norm_eps}
+            if not hasattr(config, "norm_epsilon")
+            else {"attention.layer_norm_epsilon": config.norm_epsilon}
+        ),
         "rope.freq_base": float(rope["rope_theta"]),
     }
     return {f"{architecture}.{key}": value for key, value in own.items()}
+
+
+def _head_size(config) -> int:
+    return getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
 
 
 def tokenizer_metadata(tokenizer: Tokenizer, pre: str = "gpt-2") -> dict:
@@ -67,7 +75,11 @@ def model_tensors(model: transformers.PreTrainedModel, architecture: str) -> dic
     tensors = {}
     for name, parameter in model.named_parameters():  # tied weights once
         base, _, ending = name.rpartition(".")
-        stored = f"{names.get_name(base)}.{ending}"
+        if ending == "gate_up_proj":  # of experts: two tensors there
+            for part, values in zip(("gate", "up"), parameter.detach().chunk(2, dim=1), strict=True):
+                tensors[f"{names.get_name(f'{base}.{part}_proj')}.weight"] = np.ascontiguousarray(values.numpy())
+            continue
+        stored = f"{names.get_name(base)}.{ending}" if names.get_name(name) is None else f"{names.get_name(name)}.weight"
         values = parameter.detach().numpy()
         if architecture == "llama" and (".attn_q." in stored or ".attn_k." in stored):
             half = model.config.head_dim // 2
@@ -79,16 +91,20 @@ def model_tensors(model: transformers.PreTrainedModel, architecture: str) -> dic
 
 
 def write_gguf(
-    path: Path, architecture: str, metadata: dict, tensors: dict[str, np.ndarray], kind: str = "F32"
+    path: Path, architecture: str, metadata: dict, tensors: dict[str, np.ndarray], kind: str = "F32", floats: tuple[str, ...] = ()
 ) -> Path:
-    """Matrices are quantised to `kind`, the rest is F32. None in `metadata` leaves a key out."""
+    """Matrices are quantised to `kind`, the rest is F32; bytes are blocks of `kind` already. None in `metadata` leaves a key out.
+
+    floats: tensors that stay F32.
+    """
     writer = gguf.GGUFWriter(path, architecture)
     for key, value in metadata.items():
         if value is not None:
             _add(writer, key, value)
     for name, values in tensors.items():
-        number = gguf.GGMLQuantizationType[kind if values.ndim == 2 else "F32"]
-        writer.add_tensor(name, gguf.quants.quantize(values, number), raw_dtype=number)
+        number = gguf.GGMLQuantizationType[kind if values.ndim == 2 and name not in floats else "F32"]
+        blocks = values if values.dtype == np.uint8 else gguf.quants.quantize(values, number)
+        writer.add_tensor(name, blocks, raw_dtype=number)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()

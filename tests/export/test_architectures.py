@@ -23,9 +23,11 @@ KINDS = {
     "roberta": "ragged",  # positions that begin at padding_idx + 1
     "phi": "ragged",  # partial rotary
     "bloom": "in_graph",  # ALiBi, no AttentionInterface
-    "gpt_neo": "in_graph",  # a causal mask of its own
+    "gpt_neo": "ragged",  # scores and windows computed by itself: weft.export.replacements
     "openai-gpt": "in_graph",  # no cache at all
     "mamba": "in_graph",  # a recurrent state
+    "rwkv": "in_graph",  # a state handed in and out
+    "recurrent_gemma": "in_graph",  # a state in attributes of its modules
     "lfm2": "in_graph",  # convolutions and attention
 }
 

@@ -152,7 +152,7 @@ def test_exports_the_default_model(exported, tmp_path, monkeypatch, arguments, b
         (["a", "-o"], "argument -o/--out: expected one argument\nfix: see"),
         (["a", "-o", "b.pte", "--max-context", "many"], "argument --max-context: invalid int value: 'many'\nfix: see"),
         (["a", "-o", "b.pte", "--dtype", "int3"], "argument --dtype: invalid choice: 'int3'"),
-        (["a", "-o", "b.pte", "--quantize", "int3"], "argument --quantize: 'int3' is no way to quantise; choose one of: none, int8, int4; "),
+        (["a", "-o", "b.pte", "--quantize", "int3"], "argument --quantize: 'int3' is no way to quantise; choose one of: none, bf16, int8, int4; "),
         (["a", "-o", "b.pte", "--quantize", "int4-g16"], "argument --quantize: 'int4-g16' asks for groups of 16; groups are multiples of 32"),
         (["a", "-o", "b.pte", "--quantize-layer", "int8"], "argument --quantize-layer: 'int8' is not PATTERN=SCHEME; write it like"),
         (["a", "-o", "b.pte", "--backend", "onnx"], "argument --backend: invalid choice: 'onnx'"),

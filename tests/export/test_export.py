@@ -21,7 +21,7 @@ BACKENDS = ["executorch", "aoti"]
 
 def logits_of(path, vocab_size=512):
     ids = list(range(3, 43))
-    return check.file_logits(path, [ids[:17], ids[17:39], ids[39:]], vocab_size)
+    return check.file_logits(path, [ids[:17], ids[17:39], ids[39:]], vocab_size, "--float-activations")
 
 
 @torch.no_grad()

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 import transformers
-from small_gguf import write_gguf
+from small_gguf import model_tensors, write_gguf
 from small_models import CORPUS, SPECIALS, TEMPLATE, TEXTS, VOCAB_SIZE, logits, tiny_model
 from tokenizers import Tokenizer
 
@@ -89,6 +89,20 @@ def ids(tokenizer: Tokenizer, text: str) -> list[int]:
             {"gemma3__attention__sliding_window": 8, "gemma3__rope__freq_base": 1e6},
         ),
         ("olmo2", "olmo2", {"head_dim": 16}, {}),
+        ("phi3", "phi3", {"sliding_window": 8}, {"phi3__attention__sliding_window": 8, "phi3__rope__dimension_count": 32}),
+        (
+            "phi3",
+            "phi3",
+            {"rope_parameters": {"rope_type": "default", "rope_theta": 10000.0, "partial_rotary_factor": 0.5}},
+            {"phi3__rope__dimension_count": 16},
+        ),
+        ("starcoder2", "starcoder2", {"head_dim": None, "tie_word_embeddings": True}, {}),
+        (
+            "qwen3moe",
+            "qwen3_moe",
+            {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 32, "norm_topk_prob": True},
+            {"qwen3moe__expert_count": 4, "qwen3moe__expert_used_count": 2, "qwen3moe__expert_feed_forward_length": 32},
+        ),
     ],
 )
 def test_gives_the_logits_of_the_model_that_was_converted(
@@ -129,6 +143,30 @@ def test_dequantises_as_the_gguf_package_does(make_gguf, load, kind):
             given = gguf.quants.dequantize(gguf.quants.quantize(given, number), number)
         np.testing.assert_array_equal(parameter.numpy(), given, err_msg=name)
     assert source.source == f"gguf {kind}"
+
+
+@pytest.mark.parametrize("kind", ["Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "IQ4_NL", "IQ4_XS", "TQ1_0"])
+def test_dequantises_what_no_kernel_keeps(make_gguf, load, kind):
+    # The package quantises none of these: any bytes are blocks, as long as their scales are numbers of a sane size.
+    model = tiny_model(hidden_size=256, intermediate_size=256, head_dim=64)
+    number = gguf.GGMLQuantizationType[kind]
+    generator = np.random.default_rng(0)
+    blocks, expected = {}, {}
+    names = gguf.get_tensor_name_map(gguf.MODEL_ARCH.LLAMA, 2)
+    for name in ("model.embed_tokens", "model.layers.0.mlp.up_proj", "model.layers.1.self_attn.v_proj"):
+        shape = gguf.quants.quant_shape_to_byte_shape(tuple(model.get_parameter(f"{name}.weight").shape), number)
+        data = generator.integers(0, 256, shape, dtype=np.uint8)
+        values = gguf.quants.dequantize(data, number)
+        while not (np.isfinite(values).all() and np.abs(values).max() < 1e4):
+            bad = ~(np.isfinite(values) & (np.abs(values) < 1e4)).all(axis=1)
+            data[bad] = generator.integers(0, 64, (int(bad.sum()), shape[1]), dtype=np.uint8)
+            values = gguf.quants.dequantize(data, number)
+        blocks[f"{names.get_name(name)}.weight"], expected[f"{name}.weight"] = data, values
+    others = {name: values.astype(np.float32) for name, values in model_tensors(model, "llama").items() if name not in blocks}
+    source = load(make_gguf(model, kind=kind, tensors=blocks, floats=tuple(others)))
+    for name, values in expected.items():
+        np.testing.assert_array_equal(source.model.get_parameter(name).numpy(), values, err_msg=name)
+    assert not source.stored  # --quantize keep has nothing to keep: the weights are exported as they are dequantised, or rounded anew
 
 
 @pytest.mark.parametrize("kind", ["Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q5_1"])

@@ -18,6 +18,7 @@ from weft.export.passes import (
     residual_in_linear,
     rotary_in_attention,
     run_passes,
+    tile_linears,
 )
 from weft.export.program import ProgramShape, export_ragged, ragged_positions
 from weft.export.quantization import choose_weights
@@ -49,6 +50,10 @@ def _unpacked(packed: torch.Tensor, rows: int, columns: int, bits: int, minimum:
     """f32 [rows, columns] of the layout in include/weft/kernels/quantized_linear.h."""
     fields, tiles, groups = 1 + minimum, -(-rows // 16), columns // 32
     data = packed.numpy().reshape(tiles, groups, -1)
+    if bits >= 16:
+        numbers = data.view(np.uint16 if bits == 16 else np.uint32).reshape(tiles, groups, bits, 16, 32 // bits)
+        values = (numbers.astype(np.uint32) << (32 - bits)).view(np.float32).transpose(0, 3, 1, 2, 4)
+        return torch.from_numpy(values.reshape(-1, columns)[:rows])
     halves = np.ascontiguousarray(data[:, :, : 32 * fields]).view(np.float16).reshape(tiles, groups, fields, 16).astype(np.float32)
     codes = data[:, :, 32 * fields :].reshape(tiles, groups, bits, 16, 4)
     if bits == 4:
@@ -131,6 +136,43 @@ def test_results_stay_the_same(architecture, passes):
     before = _logits(program)
     after = _logits(run_passes(program, passes))
     torch.testing.assert_close(after, before, rtol=2e-5, atol=2e-5)
+
+
+@pytest.mark.parametrize("how", ["none", "bf16"])
+def test_floats_stay_the_same(architecture, how):
+    program = _program(architecture, how)
+    before = _logits(program)
+    stored = sum(tensor.nbytes for tensor in program.state_dict.values() if tensor.dim() > 1)
+    run_passes(program, QUANTIZED_PASSES)
+    torch.testing.assert_close(_logits(program), before, rtol=2e-5, atol=2e-5)
+    assert not {"aten.linear.default", "aten.embedding.default"} & set(_counts(program))
+    if how == "none":  # tied weights are one
+        signature = program.graph_signature
+        used = {*signature.inputs_to_parameters.values(), *signature.inputs_to_buffers.values()}
+        tied = tiny_model(architecture).config.tie_word_embeddings
+        tensors = [program.state_dict[name] for name in used if name in program.state_dict]
+        kept = sum(tensor.nbytes for tensor in tensors if tensor.dtype == torch.uint8)
+        assert kept == stored - (512 * 64 * 4 if tied else 0)
+
+
+def test_a_weight_that_is_read_otherwise_stays_as_it_is():
+    program = _program("llama", "none")
+    weight = next(node for node in program.graph.nodes if node.op == "placeholder" and "up_proj" in node.name)
+    output = next(node for node in program.graph.nodes if node.op == "output")
+    with program.graph.inserting_before(output):
+        negative = program.graph.call_function(torch.ops.aten.neg.default, (weight,))
+    negative.meta["val"] = weight.meta["val"]
+    output.args = ((*output.args[0], negative),)
+    tile_linears(program)
+    assert _counts(program)["aten.linear.default"] == 1
+    assert weight.users
+
+
+def test_floats_are_left_with_five_operators_a_layer():
+    counts = _counts(run_passes(_program("llama", "none"), QUANTIZED_PASSES))
+    assert counts["weft.quantized_linear.default"] == 2 * 4 + 1
+    assert counts["weft.rotary_attention.default"] == 2
+    assert counts["aten.rsqrt.default"] == counts["aten.silu.default"] == counts["aten.transpose.int"] == 0
 
 
 def test_four_bits_with_minima_stay_the_same():

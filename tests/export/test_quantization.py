@@ -41,7 +41,7 @@ def assert_close(actual, expected, relative):
     assert np.abs(actual - expected).max() <= relative * np.abs(expected).max()
 
 
-@pytest.mark.parametrize("name", SCHEMES)
+@pytest.mark.parametrize("name", [*SCHEMES, "bf16"])
 def test_a_name_is_read_and_written_alike(name):
     assert parse_scheme(name).name == name
     assert parse_scheme("none") is None
@@ -51,6 +51,7 @@ def test_a_name_is_read_and_written_alike(name):
     ("name", "words"),
     [
         ("int3", "'int3' is no way"),
+        ("bf16-g32", "'bf16-g32' is no way"),
         ("int4-h", "'int4-h' is no way"),
         ("int4-g", "'int4-g' is no way"),
         ("int4-g16", "groups of 16"),
@@ -194,6 +195,20 @@ def test_both_backends_get_the_same_weights(weft_bin, tmp_path):
     eager = tiny_model("qwen2")
     choose_weights(eager, make_plan("int4-sym", {"*down_proj": "int8-asym"}), {})
     assert_close(first, eager_logits(eager), 1e-4)
+
+
+@pytest.mark.parametrize("backend", ENDINGS)
+def test_bfloat16_weights_are_stored_exactly(weft_bin, tmp_path, backend):
+    model = tiny_model("qwen2")  # biases, tied
+    for parameter in model.parameters():
+        parameter.data.copy_(parameter.to(torch.bfloat16).float())
+    expected = eager_logits(model)
+    floats = export((model, tiny_tokenizer()), tmp_path / f"f32{ENDINGS[backend]}")
+    result = export((model, tiny_tokenizer()), tmp_path / f"bf16{ENDINGS[backend]}", quantize="bf16")
+    assert result.metadata["quantization"] == "bf16" and "cache_type" not in result.metadata
+    assert_close(check.file_logits(result.path, [IDS[:30], IDS[30:31], IDS[31:]], 512), expected, 1e-5)
+    weights = sum(module.weight.numel() for name, module in model.named_modules() if hasattr(module, "weight") and "layers" in name)
+    assert floats.path.stat().st_size - result.path.stat().st_size > 1.8 * weights
 
 
 def test_a_torchao_configuration_is_a_way_to_quantise(weft_bin, tmp_path):

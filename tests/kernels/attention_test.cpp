@@ -79,9 +79,9 @@ std::vector<float> reference(const Batch& b, const AttentionArguments& a) {
   return out;
 }
 
-KvCache make_cache(const Batch& b, std::size_t capacity = 1024) {
+KvCache make_cache(const Batch& b, std::size_t capacity = 1024, KvType type = KvType::kFloat32) {
   return KvCache({{static_cast<std::uint32_t>(b.kv_heads), static_cast<std::uint32_t>(b.key_size), static_cast<std::uint32_t>(b.value_size)}},
-                 capacity);
+                 capacity, type);
 }
 
 const char* run(KvCache& cache, AttentionArguments a) {
@@ -133,12 +133,80 @@ INSTANTIATE_TEST_SUITE_P(Shapes, Attention,
                                          Case{300, 6, 2, 32, 32, 130, 0, false}, Case{90, 2, 1, 80, 80, 0, 5.0f, false},
                                          Case{300, 6, 2, 32, 32, -40, 0, false}, Case{90, 4, 2, 64, 64, 16, 0, true}, Case{3, 10, 2, 24, 40, 0, 0, true}));
 
-TEST(Attention, GivesTheSameBitsHoweverAPromptIsCut) {
+// A batch as a cache of that type keeps it.
+Batch rounded(Batch batch, KvType type) {
+  const auto round = [type](std::vector<float>& rows, std::size_t size) {
+    for (std::size_t at = 0; at < rows.size(); at += size) {
+      float largest = 0;
+      for (std::size_t d = 0; d < size; ++d) largest = std::max(largest, std::fabs(rows[at + d]));
+      for (std::size_t d = 0; d < size; ++d) {
+        float& x = rows[at + d];
+        if (type == KvType::kInt8) {
+          x = std::nearbyint(x / (largest / 127)) * (largest / 127);
+        } else if (type == KvType::kFloat16) {
+          const int exponent = std::max(std::ilogb(x), -14);
+          x = std::copysign(std::min(std::fabs(std::ldexp(std::nearbyint(std::ldexp(x, 10 - exponent)), exponent - 10)), 65504.0f), x);
+        }
+      }
+    }
+  };
+  round(batch.key, batch.key_size);
+  round(batch.value, batch.value_size);
+  return batch;
+}
+
+class CacheTypes : public testing::TestWithParam<KvType> {};
+
+TEST_P(CacheTypes, GiveWhatTheyKeep) {
+  for (const Case& c : {Case{200, 9, 3, 64, 64, 0, 0, false}, Case{131, 8, 8, 48, 20, 0, 0, false}, Case{300, 6, 2, 33, 32, 130, 5.0f, false}}) {
+    Batch batch(c.tokens, c.heads, c.kv_heads, c.key_size, c.value_size, 1);
+    batch.value[0] = 0;
+    batch.key[5] = 3e-7f;  // an f16 below the normal ones
+    std::vector<float> out, unused;
+    auto arguments = batch.arguments(0, c.tokens, out);
+    arguments.window = c.window;
+    arguments.softcap = c.softcap;
+    KvCache cache = make_cache(batch, 1024, GetParam());
+    ASSERT_EQ(run(cache, arguments), nullptr);
+    expect_near(out, reference(rounded(batch, GetParam()), arguments), 5e-6f);
+  }
+}
+
+TEST_P(CacheTypes, AreReadAlikeInEveryVariant) {
+  const Batch batch(150, 4, 1, 40, 40, 6);
+  std::vector<float> out;
+  auto arguments = batch.arguments(0, 150, out);
+  const auto expected = reference(rounded(batch, GetParam()), arguments);
+  for (const Variant* each : runnable_variants()) {
+    SCOPED_TRACE(each->name);
+    KvCache cache = make_cache(batch, 1024, GetParam());
+    cache.prepare_rows(0, 0, 150);
+    for (std::size_t row = 0; row < 150; ++row) {
+      each->keep_row({&batch.key[row * 40], &batch.value[row * 40], 40, 40, &cache.block(0, row / kBlockRows), 0, row % kBlockRows});
+    }
+    std::vector<float> query(4 * 40), scratch(2 * 4 * (kPartialHead + 48)), result(4 * 40);
+    AttentionRows rows{};
+    rows.n = 4;
+    rows.cache = &cache;
+    rows.key_size = rows.value_size = 40;
+    rows.scratch = scratch.data();
+    for (std::size_t head = 0; head < 4; ++head) {
+      each->turn_row({&batch.query[(head * 150 + 149) * 40], nullptr, nullptr, 40, arguments.scale, &query[head * 40]});
+      rows.query[head] = &query[head * 40];
+      rows.end[head] = 150;
+      rows.out[head] = &result[head * 40];
+    }
+    each->attention_rows(rows);
+    expect_near(result, std::span(expected).subspan(149 * 4 * 40), 5e-6f);
+  }
+}
+
+TEST_P(CacheTypes, GiveTheSameBitsHoweverAPromptIsCut) {
   const Batch batch(290, 6, 2, 64, 64, 2);
   std::vector<float> whole;
-  KvCache cache = make_cache(batch);
+  KvCache cache = make_cache(batch, 1024, GetParam());
   ASSERT_EQ(run(cache, batch.arguments(0, 290, whole)), nullptr);
-  KvCache cut = make_cache(batch);
+  KvCache cut = make_cache(batch, 1024, GetParam());
   for (std::size_t begin = 0; begin < 290;) {
     const std::size_t end = std::min<std::size_t>(290, begin + (begin % 3 == 0 ? 1 : 64));
     std::vector<float> part;
@@ -146,6 +214,17 @@ TEST(Attention, GivesTheSameBitsHoweverAPromptIsCut) {
     for (std::size_t i = 0; i < part.size(); ++i) ASSERT_EQ(part[i], whole[begin * 6 * 64 + i]) << "token " << begin;
     begin = end;
   }
+}
+
+INSTANTIATE_TEST_SUITE_P(All, CacheTypes, testing::Values(KvType::kFloat32, KvType::kFloat16, KvType::kInt8));
+
+TEST(Attention, KeepsWhatAnF16CannotHoldAsItsLargest) {
+  Batch batch(1, 1, 1, 16, 16, 2);
+  std::fill(batch.value.begin(), batch.value.end(), -1e6f);
+  std::vector<float> out;
+  KvCache cache = make_cache(batch, 8, KvType::kFloat16);
+  ASSERT_EQ(run(cache, batch.arguments(0, 1, out)), nullptr);
+  for (const float x : out) EXPECT_EQ(x, -65504.0f);
 }
 
 TEST(Attention, GivesTheSameBitsInARaggedBatchAsAlone) {
@@ -239,33 +318,6 @@ TEST(Attention, RefusesShapesThatDoNotFit) {
   EXPECT_TRUE(problem([](AttentionArguments& a, KvCache&) { a.sinks = {&one_sink, 1}; }));
   EXPECT_TRUE(problem([](AttentionArguments&, KvCache& cache) { cache.set_size(1); })) << "positions begin elsewhere";
   EXPECT_TRUE(problem([](AttentionArguments&, KvCache& cache) { cache.set_size(6); })) << "no room";
-}
-
-TEST(Attention, VariantsAgree) {
-  const Batch batch(150, 4, 1, 40, 40, 6);
-  std::vector<float> out;
-  auto arguments = batch.arguments(0, 150, out);
-  KvCache cache = make_cache(batch);
-  ASSERT_EQ(run(cache, arguments), nullptr);
-  const auto expected = reference(batch, arguments);
-  std::vector<float> query(4 * 40), sums(4 * 48), result(4 * 40);
-  for (const Variant* each : runnable_variants()) {
-    AttentionRows rows{};
-    rows.n = 4;
-    rows.cache = &cache;
-    rows.key_size = rows.value_size = 40;
-    std::fill(sums.begin(), sums.end(), 0.0f);
-    for (std::size_t head = 0; head < 4; ++head) {
-      for (std::size_t d = 0; d < 40; ++d) query[head * 40 + d] = batch.query[(head * 150 + 149) * 40 + d] * arguments.scale;
-      rows.query[head] = &query[head * 40];
-      rows.end[head] = 150;
-      rows.sums[head] = &sums[head * 48];
-      rows.out[head] = &result[head * 40];
-    }
-    each->attention_rows(rows);
-    SCOPED_TRACE(each->name);
-    expect_near(result, std::span(expected).subspan(149 * 4 * 40));
-  }
 }
 
 }  // namespace

@@ -16,7 +16,7 @@ KvCache filled(std::size_t n, std::size_t capacity = 1000) {
     cache.prepare_rows(layer, 0, n);
     for (std::size_t row = 0; row < n; ++row) {
       KvBlock& block = cache.block(layer, row / kBlockRows);
-      block.values(0)[row % kBlockRows * block.value_stride()] = static_cast<float>(row + 1000 * layer);
+      block.values<float>(0)[row % kBlockRows * block.value_stride()] = static_cast<float>(row + 1000 * layer);
     }
   }
   cache.set_size(n);
@@ -25,7 +25,7 @@ KvCache filled(std::size_t n, std::size_t capacity = 1000) {
 
 float value_of(const KvCache& cache, std::size_t layer, std::size_t row) {
   KvBlock& block = cache.block(layer, row / kBlockRows);
-  return block.values(0)[row % kBlockRows * block.value_stride()];
+  return block.values<float>(0)[row % kBlockRows * block.value_stride()];
 }
 
 TEST(KvCache, ForkSharesBlocksUntilOneWrites) {
@@ -48,6 +48,35 @@ TEST(KvCache, SavesAndLoadsAllRows) {
     for (std::size_t row = 0; row < n; ++row) {
       ASSERT_EQ(value_of(loaded, 0, row), static_cast<float>(row));
       ASSERT_EQ(value_of(loaded, 1, row), static_cast<float>(row + 1000));
+    }
+  }
+}
+
+TEST(KvCache, SavesAndLoadsEveryType) {
+  for (const KvType type : {KvType::kFloat32, KvType::kFloat16, KvType::kInt8}) {
+    KvCache cache({{2, 8, 20}}, 1000, type);
+    cache.prepare_rows(0, 0, 150);
+    cache.set_size(150);
+    const std::size_t numbers = 2 * kBlockRows * (8 + 32) * KvBlock::number_bytes(type);
+    for (std::size_t i = 0; i < 2; ++i) {
+      for (std::size_t at = 0; at < numbers; ++at) cache.block(0, i).keys<std::uint8_t>(0)[at] = static_cast<std::uint8_t>(at * 7 + i);
+      if (type == KvType::kInt8) cache.block(0, i).value_scales(1)[5] = 0.25f;
+    }
+    std::stringstream stream;
+    cache.save(stream);
+    KvCache loaded({{2, 8, 20}}, 1000, type);
+    ASSERT_EQ(loaded.load(stream), "");
+    std::stringstream again;
+    loaded.save(again);
+    EXPECT_EQ(again.str(), stream.str());
+    if (type == KvType::kInt8) {
+      EXPECT_EQ(loaded.block(0, 1).value_scales(1)[5], 0.25f);
+    }
+    for (const KvType other : {KvType::kFloat32, KvType::kFloat16, KvType::kInt8}) {
+      if (other == type) continue;
+      std::istringstream in(stream.str());
+      KvCache different({{2, 8, 20}}, 1000, other);
+      EXPECT_NE(different.load(in).find("but a cache here holds"), std::string::npos);
     }
   }
 }

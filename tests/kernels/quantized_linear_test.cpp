@@ -29,9 +29,12 @@ class Quantized : public testing::TestWithParam<std::tuple<std::size_t, std::siz
     data_.resize(matrix_.bytes());
     std::mt19937 random(5);
     for (std::uint8_t& byte : data_) byte = static_cast<std::uint8_t>(random());
+    if (bits_ >= 16) {  // every kind of number from 2^-63 to 1
+      for (std::size_t i = static_cast<std::size_t>(bits_) / 8 - 1; i < data_.size(); i += static_cast<std::size_t>(bits_) / 8) data_[i] = static_cast<std::uint8_t>((data_[i] & 0x9f) | 0x20);
+    }
     // Scales and minima of every kind: normal, subnormal, negative, zero; none as large as an infinity.
     for (std::size_t at = 0; at < data_.size(); at += matrix_.group_bytes()) {
-      for (std::size_t i = 0; i < kTileRows * (minimum_ ? 2u : 1u); ++i) data_[at + 2 * i + 1] &= 0xb3;
+      for (std::size_t i = 0; i < matrix_.head_bytes() / 2; ++i) data_[at + 2 * i + 1] &= 0xb3;
     }
     matrix_.data = data_.data();
     std::normal_distribution<float> normal;
@@ -50,23 +53,37 @@ class Quantized : public testing::TestWithParam<std::tuple<std::size_t, std::siz
     std::vector<std::int8_t> codes;
     std::vector<float> scales, sums, values;
     std::vector<std::int32_t> code_sums;
-    explicit Rounded(std::size_t n) : codes(n), scales(n / kGroup), sums(n / kGroup), values(n), code_sums(n / kGroup) {}
+    Rounded(std::size_t m, std::size_t k) : values(m * k) {
+      const std::size_t n = (m + kInt8RowsRoom - 1) / kInt8RowsRoom * kInt8RowsRoom * k;
+      codes.resize(n), scales.resize(n / kGroup), sums.resize(n / kGroup), code_sums.resize(n / kGroup);
+    }
   };
-  static Rounded round(const std::vector<float>& input) {
-    Rounded rounded(input.size());
-    for (std::size_t g = 0; g < rounded.scales.size(); ++g) {
+  // Where the numbers of the g-th group of all rows lie: [K / kGroup, M].
+  [[nodiscard]] std::size_t scale_index(std::size_t g) const {
+    const std::size_t groups = k_ / kGroup;
+    return g % groups * m_ + g / groups;
+  }
+  [[nodiscard]] Rounded round(const std::vector<float>& input) const {
+    Rounded rounded(m_, k_);
+    for (std::size_t g = 0; g < m_ * k_ / kGroup; ++g) {
+      const std::size_t at = scale_index(g);
       float largest = 0;
       for (std::size_t i = 0; i < kGroup; ++i) largest = std::max(largest, std::fabs(input[g * kGroup + i]));
       const float scale = largest > 1e-30f ? largest / 127.0f : 0.0f;
       for (std::size_t i = g * kGroup; i < (g + 1) * kGroup; ++i) {
         rounded.codes[i] = static_cast<std::int8_t>(scale > 0 ? std::nearbyint(input[i] / scale) : 0.0f);
         rounded.values[i] = scale * rounded.codes[i];
-        rounded.code_sums[g] += rounded.codes[i];
+        rounded.code_sums[at] += rounded.codes[i];
       }
-      rounded.scales[g] = scale;
-      rounded.sums[g] = scale * static_cast<float>(rounded.code_sums[g]);
+      rounded.scales[at] = scale;
+      rounded.sums[at] = scale * static_cast<float>(rounded.code_sums[at]);
     }
     return rounded;
+  }
+  // What this kind of weight can be multiplied with.
+  [[nodiscard]] std::vector<Activations> activations() const {
+    if (bits_ >= 16) return {Activations::kFloat32};
+    return {Activations::kFloat32, Activations::kInt8};
   }
   // Those that this processor runs, and AVX-512 VNNI's algorithm in portable code.
   static std::vector<const Variant*> every_int8_variant() {
@@ -107,12 +124,18 @@ TEST_P(Quantized, EqualsTheDequantisedMatrixInEveryVariant) {
   for (const Variant* each : runnable_variants()) {
     SCOPED_TRACE(each->name);
     out_.assign(m_ * n_, NAN);
-    each->quantized_rows({{matrix_, nullptr, nullptr, out_.data(), n_, 0, m_}, input_.data(), sums.data()}, 0, tiles());
+    each->quantized_rows({{matrix_, nullptr, nullptr, out_.data(), n_, 0, m_}, input_.data(), nullptr, sums.data()}, 0, tiles());
     expect_right(input_, nullptr);
   }
 }
 
 TEST_P(Quantized, EqualsTheProductWithRoundedActivationsInEveryVariant) {
+  if (bits_ >= 16) {
+    auto a = arguments(input_);
+    a.activations = Activations::kInt8;
+    EXPECT_NE(quantized_linear(a, kSerial), nullptr);
+    return;
+  }
   const Rounded rounded = round(input_);
   for (const Variant* each : every_int8_variant()) {
     SCOPED_TRACE(each->name);
@@ -129,18 +152,20 @@ TEST_P(Quantized, RoundsActivationsToTheNearestOf255StepsInEveryVariant) {
   const Rounded expected = round(input_);
   for (const Variant* each : runnable_variants()) {
     SCOPED_TRACE(each->name);
-    Rounded actual(m_ * k_);
-    each->round_rows({input_.data(), k_, actual.codes.data(), actual.scales.data(), actual.sums.data(), actual.code_sums.data()}, 0, m_);
+    Rounded actual(m_, k_);
+    each->round_rows({input_.data(), m_, k_, actual.codes.data(), actual.scales.data(), actual.sums.data(), actual.code_sums.data()}, 0, m_);
     EXPECT_EQ(actual.scales, expected.scales);
     for (std::size_t i = 0; i < m_ * k_; ++i) {
       // A value in the middle of two steps may go either way.
-      ASSERT_NEAR(actual.codes[i] * actual.scales[i / kGroup], input_[i], 0.5001f * actual.scales[i / kGroup] + 1e-30f) << i;
+      const float scale = actual.scales[scale_index(i / kGroup)];
+      ASSERT_NEAR(actual.codes[i] * scale, input_[i], 0.5001f * scale + 1e-30f) << i;
     }
     for (std::size_t g = 0; g < m_ * k_ / kGroup; ++g) {
       std::int32_t sum = 0;
       for (std::size_t i = 0; i < kGroup; ++i) sum += actual.codes[g * kGroup + i];
-      ASSERT_EQ(actual.code_sums[g], sum);
-      ASSERT_EQ(actual.sums[g], actual.scales[g] * static_cast<float>(sum));
+      const std::size_t at = scale_index(g);
+      ASSERT_EQ(actual.code_sums[at], sum);
+      ASSERT_EQ(actual.sums[at], actual.scales[at] * static_cast<float>(sum));
     }
   }
 }
@@ -159,7 +184,7 @@ TEST_P(Quantized, AddsBiasAndResidual) {
 
 TEST_P(Quantized, ARowDoesNotDependOnItsNeighboursOrThreads) {
   ThreadPool threads(3);
-  for (const Activations activations : {Activations::kFloat32, Activations::kInt8}) {
+  for (const Activations activations : activations()) {
     auto a = arguments(input_);
     a.activations = activations;
     ASSERT_EQ(quantized_linear(a, threads.parallel_for()), nullptr);
@@ -196,7 +221,7 @@ TEST_P(Quantized, GatesTheFirstHalfOfTheFeaturesIntoTheSecond) {
     EXPECT_NE(quantized_linear(a, kSerial), nullptr);
     return;
   }
-  for (const Activations activations : {Activations::kFloat32, Activations::kInt8}) {
+  for (const Activations activations : activations()) {
     auto a = arguments(input_);
     a.activations = activations;
     ASSERT_EQ(quantized_linear(a, kSerial), nullptr);
@@ -217,8 +242,11 @@ TEST_P(Quantized, GatesTheFirstHalfOfTheFeaturesIntoTheSecond) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Shapes, Quantized,
-                         testing::Combine(testing::Values(1, 3, 8, 15), testing::Values(1, 16, 50, 192), testing::Values(32, 96, 576),
+                         testing::Combine(testing::Values(1, 3, 8, 15, 43), testing::Values(1, 16, 50, 192), testing::Values(32, 96, 576),
                                           testing::Values(4, 8), testing::Bool()));
+INSTANTIATE_TEST_SUITE_P(Floats, Quantized,
+                         testing::Combine(testing::Values(1, 3, 8, 43), testing::Values(1, 50, 192), testing::Values(32, 96, 576),
+                                          testing::Values(16, 32), testing::Values(false)));
 
 TEST(QuantizedEmbedding, UnpacksEveryFieldOfTheLayout) {
   // One tile, one group, 4 bits with minima: row 2 has scale 0.5, minimum -1, codes 0, 1, 2, ... 15, 0, 1, ...
@@ -238,6 +266,20 @@ TEST(QuantizedEmbedding, UnpacksEveryFieldOfTheLayout) {
   for (std::size_t i = 0; i < 32; ++i) EXPECT_EQ(out[i], 0.5f * static_cast<float>(i % 16) - 1.0f) << i;
 }
 
+TEST(QuantizedEmbedding, GivesBFloat16Exactly) {
+  QuantizedMatrix matrix{nullptr, 17, 64, 16, false};
+  ASSERT_EQ(matrix.bytes(), 2u * 2 * 16 * 64);
+  std::vector<std::uint8_t> data(matrix.bytes());
+  // Row 16, the second tile's first: column 0 is 1.5, column 33 is -2.
+  data[2 * 16 * 64 + 1] = 0x3f, data[2 * 16 * 64] = 0xc0;
+  data[3 * 16 * 64 + 3] = 0xc0;
+  matrix.data = data.data();
+  std::vector<float> out(64);
+  const std::int64_t id = 16;
+  ASSERT_TRUE(quantized_embedding({&id, 1}, matrix, out.data()));
+  for (std::size_t i = 0; i < 64; ++i) EXPECT_EQ(out[i], i == 0 ? 1.5f : i == 33 ? -2.0f : 0.0f) << i;
+}
+
 TEST(QuantizedEmbedding, RefusesIdsOutsideOfTheMatrix) {
   std::vector<std::uint8_t> data(QuantizedMatrix{nullptr, 3, 32, 8, false}.bytes());
   const QuantizedMatrix matrix{data.data(), 3, 32, 8, false};
@@ -249,6 +291,8 @@ TEST(QuantizedMatrix, HasNoBytesForShapesThatTheLayoutLacks) {
   EXPECT_EQ((QuantizedMatrix{nullptr, 4, 48, 4, false}.bytes()), 0u);
   EXPECT_EQ((QuantizedMatrix{nullptr, 4, 0, 4, false}.bytes()), 0u);
   EXPECT_EQ((QuantizedMatrix{nullptr, 4, 64, 5, false}.bytes()), 0u);
+  EXPECT_EQ((QuantizedMatrix{nullptr, 4, 64, 16, true}.bytes()), 0u);
+  EXPECT_EQ((QuantizedMatrix{nullptr, 4, 64, 32, true}.bytes()), 0u);
 }
 
 }  // namespace

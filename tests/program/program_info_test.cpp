@@ -26,6 +26,15 @@ TEST(ProgramInfo, KnowsAStateThatCannotGoBack) {
   EXPECT_THROW((void)parse_program_info(std::string(text).replace(text.find("true"), 4, "1"), "m.pte"), Error);
 }
 
+TEST(ProgramInfo, ReadsHowTheCacheIsKept) {
+  EXPECT_EQ(parse_program_info(kGood, "m.pte").cache_type, kernels::KvType::kFloat32);
+  const auto with = [](const std::string& value) { return std::string(kGood).insert(1, "\"cache_type\":" + value + ","); };
+  EXPECT_EQ(parse_program_info(with("\"float32\""), "m.pte").cache_type, kernels::KvType::kFloat32);
+  EXPECT_EQ(parse_program_info(with("\"float16\""), "m.pte").cache_type, kernels::KvType::kFloat16);
+  EXPECT_EQ(parse_program_info(with("\"int8\""), "m.pte").cache_type, kernels::KvType::kInt8);
+  for (const char* wrong : {"\"int4\"", "16", "null"}) EXPECT_THROW((void)parse_program_info(with(wrong), "m.pte"), Error) << wrong;
+}
+
 TEST(ProgramInfo, TellsModelsApart) {
   std::string other = kGood;
   other.replace(other.find("100"), 3, "101");

@@ -99,6 +99,44 @@ TEST_F(EveryRunner, AllRowsAreTheLastRowsOfEveryPrefix) {
   }
 }
 
+TEST_F(EveryRunner, NarrowerCachesGiveNearlyTheSameLogits) {
+  const auto ids = tokens(60);
+  const std::vector<float> exact = fresh(ids);
+  float scale = 0;
+  for (const float x : exact) scale = std::max(scale, std::fabs(x));
+  auto cache = runner_->new_cache();
+  forward(*cache, ids);
+  std::stringstream saved;
+  cache->save(saved);
+  for (const auto& [type, allowed] : {std::pair{CacheType::kFloat32, 1e-5f}, {CacheType::kFloat16, 5e-3f}, {CacheType::kInt8, 5e-2f}}) {
+    std::unique_ptr<Runner> runner;
+    try {
+      runner = file_->load_runner({.threads = 2, .cache_type = type});
+    } catch (const Error& error) {
+      ASSERT_EQ(error.code(), ErrorCode::kUnsupported) << error.what();
+      ASSERT_NE(error.message().find("caches in the graph"), std::string::npos) << error.what();
+      continue;
+    }
+    auto narrow = runner->new_cache();
+    Logits logits;
+    for (const std::size_t n : {std::size_t{40}, std::size_t{1}, std::size_t{19}}) {
+      const Step step{*narrow, std::span(ids).subspan(narrow->size(), n), LogitRows::kLast};
+      runner->forward({&step, 1}, logits);
+    }
+    float worst = 0;
+    for (std::size_t i = 0; i < exact.size(); ++i) worst = std::max(worst, std::fabs(logits.row(0)[i] - exact[i]));
+    EXPECT_LE(worst, allowed * scale);
+    std::stringstream own;
+    narrow->save(own);
+    EXPECT_EQ(runner->load_cache(own)->size(), ids.size());
+    if (type == CacheType::kFloat32) continue;
+    EXPECT_GT(worst, 0.0f) << "nothing was rounded";
+    EXPECT_LT(own.str().size(), saved.str().size() * 6 / 10);
+    saved.seekg(0);
+    EXPECT_THROW((void)runner->load_cache(saved), Error);
+  }
+}
+
 TEST_F(EveryRunner, RewindThenReplayGivesTheSameLogits) {
   const auto ids = tokens(40), other = tokens(20, 2);
   auto cache = runner_->new_cache();

@@ -156,7 +156,7 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(Format{"unigram", sentencepiece_model(1)}, Format{"bpe", sentencepiece_model(2)},
                     Format{"word", sentencepiece_model(3)}, Format{"tiktoken", ranks(), {.encoding = "gpt2"}},
                     Format{"llama2c", llama2c()}, Format{"gguf", gguf()}, Format{"tekken", tekken()}),
-    [](const auto& info) { return std::string(info.param.name); });
+    [](const auto& param_info) { return std::string(param_info.param.name); });
 
 TEST(Llama2cFile, EncodesAsItsModelDoes) {
   EXPECT_EQ(encode(llama2c(), "a"), (std::vector<Token>{259}));

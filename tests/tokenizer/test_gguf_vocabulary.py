@@ -55,7 +55,7 @@ def test_cut_files_are_errors(ask, tmp_path):
     ("pairs", "message"),
     [
         ([], "holds no tokenizer"),
-        ([("tokenizer.ggml.model", string("rwkv"))], "'?\"?rwkv.* is not supported; these are: gpt2"),
+        ([("tokenizer.ggml.model", string("plamo2"))], "plamo2.* is not supported; these are: bert"),
         ([("tokenizer.ggml.model", string("gpt2"))], "holds no vocabulary"),
         (
             [

@@ -19,6 +19,18 @@ inline constexpr std::size_t kLanes = 16;
 /// Rows of one block; a multiple of kLanes.
 inline constexpr std::size_t kBlockRows = 128;
 
+/// How a cache keeps numbers. All arithmetic on them is f32.
+enum class KvType : std::uint32_t {
+  kFloat32,  ///< As they come.
+  kFloat16,  ///< IEEE 754 binary16, rounded to nearest; what is larger than 65504 becomes that. Half the memory.
+  kInt8,     ///< 127 steps either side of zero and an f32 scale for each row of a head. A quarter.
+};
+
+/// An f16's bits.
+struct Half {
+  std::uint16_t bits;
+};
+
 /// What one layer keeps for each token.
 struct KvLayerShape {
   std::uint32_t kv_heads = 0;
@@ -27,36 +39,56 @@ struct KvLayerShape {
   bool operator==(const KvLayerShape&) const = default;
 };
 
-/// kBlockRows rows of one layer, all heads.
-///   keys:   f32 [Hkv, kBlockRows / kLanes, D, kLanes]: a vector holds one component of kLanes rows' keys
-///   values: f32 [Hkv, kBlockRows, Dv rounded up to kLanes], padded with zeros
+/// kBlockRows rows of one layer, all heads. T is float, Half or std::int8_t, as the cache's type says.
+///   keys:   T [Hkv, kBlockRows / kLanes, D, kLanes]: a vector holds one component of kLanes rows' keys
+///   values: T [Hkv, kBlockRows, Dv rounded up to kLanes], padded with zeros
+///   scales: f32 [Hkv, kBlockRows] of the keys and as many of the values; only with kInt8
 class KvBlock {
  public:
-  explicit KvBlock(const KvLayerShape& shape);
+  KvBlock(const KvLayerShape& shape, KvType type);
   KvBlock(const KvBlock& other);
   KvBlock& operator=(const KvBlock&) = delete;
   ~KvBlock();
 
-  [[nodiscard]] float* keys(std::size_t head) noexcept { return data_ + head * kBlockRows * shape_.key_size; }
-  [[nodiscard]] float* values(std::size_t head) noexcept {
-    return data_ + shape_.kv_heads * kBlockRows * shape_.key_size + head * kBlockRows * value_stride();
+  [[nodiscard]] KvType type() const noexcept { return type_; }
+  template <class T>
+  [[nodiscard]] T* keys(std::size_t head) noexcept {
+    return reinterpret_cast<T*>(data_) + head * kBlockRows * shape_.key_size;
   }
+  template <class T>
+  [[nodiscard]] T* values(std::size_t head) noexcept {
+    return reinterpret_cast<T*>(data_) + shape_.kv_heads * kBlockRows * shape_.key_size + head * kBlockRows * value_stride();
+  }
+  [[nodiscard]] float* key_scales(std::size_t head) noexcept { return scales() + head * kBlockRows; }
+  [[nodiscard]] float* value_scales(std::size_t head) noexcept { return scales() + (shape_.kv_heads + head) * kBlockRows; }
   [[nodiscard]] std::size_t value_stride() const noexcept { return (shape_.value_size + kLanes - 1) / kLanes * kLanes; }
 
+  /// Bytes of one number.
+  [[nodiscard]] static std::size_t number_bytes(KvType type) noexcept {
+    return type == KvType::kFloat32 ? 4 : type == KvType::kFloat16 ? 2 : 1;
+  }
+
  private:
-  [[nodiscard]] std::size_t floats() const noexcept {
+  [[nodiscard]] float* scales() noexcept { return reinterpret_cast<float*>(data_ + numbers() * number_bytes(type_)); }
+  [[nodiscard]] std::size_t numbers() const noexcept {
     return std::size_t{shape_.kv_heads} * kBlockRows * (shape_.key_size + value_stride());
   }
+  [[nodiscard]] std::size_t bytes() const noexcept {
+    const std::size_t scales = type_ == KvType::kInt8 ? std::size_t{shape_.kv_heads} * kBlockRows * 2 * sizeof(float) : 0;
+    return numbers() * number_bytes(type_) + scales;
+  }
   KvLayerShape shape_;
-  float* data_;
+  KvType type_;
+  std::byte* data_;
 };
 
 class KvCache {
  public:
-  KvCache(std::vector<KvLayerShape> layers, std::size_t capacity);
+  KvCache(std::vector<KvLayerShape> layers, std::size_t capacity, KvType type = KvType::kFloat32);
 
   [[nodiscard]] const std::vector<KvLayerShape>& layers() const noexcept { return shapes_; }
   [[nodiscard]] std::size_t capacity() const noexcept { return capacity_; }
+  [[nodiscard]] KvType type() const noexcept { return type_; }
   /// Rows that count. Rows beyond, of a forward that hasn't ended, are written but not yet kept.
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
   /// Keeps the first n rows, n <= capacity(); raising it keeps what a forward has written.
@@ -70,15 +102,16 @@ class KvCache {
   /// A second cache with the same rows. Blocks are shared until written.
   [[nodiscard]] KvCache fork() const { return *this; }
 
-  /// The kept rows, as `weft-kv` version 1: magic, shapes, size, f32 rows (little-endian), FNV-1a checksum.
+  /// The kept rows, as `weft-kv` version 2: magic, type, shapes, size, rows (little-endian), FNV-1a checksum.
   void save(std::ostream& out) const;
-  /// Reads what save() wrote into this cache, whose layers must be the same.
+  /// Reads what save() wrote into this cache, whose layers and type must be the same.
   /// @return  Empty, or what is wrong; then this cache is unchanged.
   [[nodiscard]] std::string load(std::istream& in);
 
  private:
   std::vector<KvLayerShape> shapes_;
   std::size_t capacity_;
+  KvType type_;
   std::size_t size_ = 0;
   std::vector<std::vector<std::shared_ptr<KvBlock>>> blocks_;  // [layer][block]
 };

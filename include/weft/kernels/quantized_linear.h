@@ -1,14 +1,16 @@
-// y = x w^T + b and embedding look-up, with weights of 4 or 8 bits in groups of 32.
+// y = x w^T + b and embedding look-up, with weights of 4 or 8 bits in groups of 32, of bfloat16, or of f32.
 //
-// A weight is scale * q + minimum, scale and minimum f16 for each group of 32 neighbours in a row: what GGUF's Q4_0,
-// Q4_1, Q5_0, Q5_1 and Q8_0 hold, bit for bit. Without a minimum, 4-bit codes stand for q - 8 (Q4_0's).
+// A weight of 4 or 8 bits is scale * q + minimum, scale and minimum f16 for each group of 32 neighbours in a row: what GGUF's
+// Q4_0, Q4_1, Q5_0, Q5_1 and Q8_0 hold, bit for bit. Without a minimum, 4-bit codes stand for q - 8 (Q4_0's). One of 16 bits is a
+// bfloat16, the upper half of an f32, as most checkpoints hold it; one of 32 bits is an f32.
 //
 // Layout ("weft group-32 tiles", written by python/weft/export/quantize.py, read in place from the mapped file): rows in
 // tiles of 16, the last one padded with zeros; a tile is its K / 32 groups one after another; a group is
-//   u16 scale[16]                      f16 bits, one for each row of the tile
+//   u16 scale[16]                      f16 bits, one for each row of the tile; not with 16 or 32 bits
 //   u16 minimum[16]                    only with has_minimum
 //   u32 words[bits][16]                word v of a row, by its bytes b = 0..3: with 4 bits, columns 8 v + b in the low and
-//                                      8 v + 4 + b in the high halves, 0..15; with 8 bits, columns 4 v + b, two's complement
+//                                      8 v + 4 + b in the high halves, 0..15; with 8 bits, columns 4 v + b, two's complement;
+//                                      with 16 bits, column 2 v in the low and 2 v + 1 in the high half of the word; with 32 bits, column v
 // All little-endian; no alignment is asked for. Matrices of N1 and N2 rows, N1 a multiple of 16, make one of N1 + N2 rows
 // by standing one behind the other.
 #pragma once
@@ -28,16 +30,17 @@ inline constexpr std::size_t kTileRows = 16;
 struct QuantizedMatrix {
   const std::uint8_t* data;
   std::size_t rows, columns;  ///< columns is a multiple of kGroup.
-  int bits;                   ///< 4 or 8.
-  bool has_minimum;
+  int bits;                   ///< 4, 8, 16 or 32.
+  bool has_minimum;           ///< Only with 4 or 8 bits.
 
-  [[nodiscard]] std::size_t group_bytes() const noexcept {
-    return kTileRows * (2 + (has_minimum ? 2 : 0) + 4 * static_cast<std::size_t>(bits));
-  }
+  /// Of a group's scales and minima, which its words stand behind.
+  [[nodiscard]] std::size_t head_bytes() const noexcept { return bits >= 16 ? 0 : kTileRows * (has_minimum ? 4 : 2); }
+  [[nodiscard]] std::size_t group_bytes() const noexcept { return head_bytes() + kTileRows * 4 * static_cast<std::size_t>(bits); }
   [[nodiscard]] std::size_t tile_bytes() const noexcept { return columns / kGroup * group_bytes(); }
   /// What `data` must hold; 0 for a shape that the layout doesn't have.
   [[nodiscard]] std::size_t bytes() const noexcept {
-    if (columns == 0 || columns % kGroup != 0 || (bits != 4 && bits != 8)) return 0;
+    const bool known = bits == 4 || bits == 8 || ((bits == 16 || bits == 32) && !has_minimum);
+    if (columns == 0 || columns % kGroup != 0 || !known) return 0;
     return (rows + kTileRows - 1) / kTileRows * tile_bytes();
   }
 };
@@ -67,7 +70,7 @@ struct QuantizedLinearArguments {
   float norm_epsilon = 0.0f;
   /// Not kNone: the first half of the features are gates g, the second half u, and out = function(g) * u; N is a multiple of 16.
   Gate gate = Gate::kNone;
-  Activations activations = Activations::kFloat32;
+  Activations activations = Activations::kFloat32;  ///< kInt8 only with weights of 4 or 8 bits.
 };
 
 /// A row's result doesn't depend on the other rows, nor on the number of threads.

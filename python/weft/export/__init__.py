@@ -77,13 +77,14 @@ def export(
 ) -> ExportResult:
     """Exports `source` to the one file `out`.
 
-    source: a checkpoint folder, a hub id, a .gguf file, or a loaded `transformers.PreTrainedModel`.
+    source: a checkpoint folder, a hub id, a .gguf file, a loaded `transformers.PreTrainedModel`, a `torch.nn.Module` or
+        `torch.export.ExportedProgram` of one's own (docs/python.md says which), or (one of these, its tokenizer or the tokenizer's folder).
     out: ends in .pte (ExecuTorch) or .pt2 (AOTInductor), unless `backend` ("executorch" or "aoti") says which.
     max_context: the most tokens of one sequence; None: what the model was made for, but at most 8192.
     dtype: of weights and activations, one of DTYPES.
-    quantize: "none", "keep", "int8", "int4", or a configuration of torchao's for its `quantize_`. A group's size and symmetry may
+    quantize: "none", "keep", "bf16", "int8", "int4", or a configuration of torchao's for its `quantize_`. A group's size and symmetry may
         follow: "int4-g64", "int8-asym". "keep" stores what the source holds quantised (a GGUF's groups of 32, torchao's
-        tensors) as it is. None: "keep" where there is something to keep, else "none". docs/quantization.md has the whole of it.
+        tensors) as it is; "bf16" what most checkpoints hold, exactly, in half the memory of f32. None: "keep" where there is something to keep, else "none". docs/quantization.md has the whole of it.
     quantize_layers: other choices for modules whose name a pattern matches: {"lm_head": "int8", "model.layers.0.*": "none"}.
     calibration: a text file on which weights are rounded by GPTQ, instead of to nearest.
     perplexity: a text file to measure on, before and after; it takes two more runs over its first 16384 tokens.
@@ -111,12 +112,23 @@ def export(
     from weft.export.progress import Progress
     from weft.export.program import ProgramShape, ragged_positions
     from weft.export.quantize import exchange_modules
+    from weft.export.replacements.rope import has_changing_rope, settle_rope
     from weft.export.sources import load_source
 
     progress = progress or Progress()
-    loaded = load_source(source, dtype=getattr(torch, dtype), progress=progress, allow_pickle=allow_pickle)
+    if isinstance(own := source[0] if isinstance(source, tuple) else source, torch.export.ExportedProgram):
+        if quantize is not None or quantize_layers or calibration is not None or perplexity is not None or dtype != "float32":
+            message = "an ExportedProgram is lowered as it is: its weights and types can't be chosen any more"
+            raise Error("unsupported", message, "source", "give the module that it was made from")
+        return _export_program(own, source, out, backend, max_context, passes=passes, check=check, name=name, progress=progress)
+    loaded = load_source(
+        source, dtype=getattr(torch, dtype), progress=progress, allow_pickle=allow_pickle, max_context=max_context
+    )
     context = _choose_context(loaded, max_context)
-    shape = ProgramShape(max_context=context, vocab_size=_vocab_size(loaded))
+    shape = ProgramShape(max_context=context, max_tokens=min(ProgramShape.max_tokens, context), vocab_size=_vocab_size(loaded))
+    if has_changing_rope(loaded.model):
+        loaded = _with_own_model(source, loaded)
+        settle_rope(loaded.model, context)
     text = _PerplexityText(perplexity, loaded, context) if perplexity is not None else None
     before = text.eager(loaded.model, progress) if text else None
     loaded, plan, weights = _quantize(source, loaded, quantize, quantize_layers, calibration, passes, progress)
@@ -134,8 +146,10 @@ def export(
     exchange_modules(loaded.model, weights, activations)
 
     described = _metadata(loaded, shape, name=name, dtype=dtype, quantize=_describe(plan, loaded, calibration is not None))
-    if weights:
-        described |= {"activations": activations}
+    rounded = any(weight.bits < 16 for weight in weights.values())
+    if rounded:
+        # Rounding keys and values to 11 bits is little beside rounding the weights.
+        described |= {"activations": activations, "cache_type": "float16"}
     state = {tensor.data_ptr(): tensor.nbytes for tensor in loaded.model.state_dict().values()}
     largest = None
     with explained_failures(loaded.model), atomic_output(out, sum(state.values())) as unfinished:
@@ -151,9 +165,48 @@ def export(
             lower_program(program, backend, assets, unfinished, passes=passes)
         if reference is not None:
             with progress.stage("holding the file against the eager model"):
-                largest = checking.compare(unfinished, reference, dtype=dtype, rounded=bool(weights) and activations == "int8")
+                largest = checking.compare(unfinished, reference, dtype=dtype, rounded=rounded)
         after = text.of_file(unfinished, progress) if text else None
     return ExportResult(out, metadata, largest, (before, after) if text else None)
+
+
+def _export_program(program, source, out: Path, backend: str, max_context, *, passes, check, name, progress) -> ExportResult:
+    """export() of a torch.export.ExportedProgram, or of one and its tokenizer."""
+    import torch
+
+    from weft.export import check as checking
+    from weft.export.failures import explained_failures
+    from weft.export.outfile import atomic_output
+    from weft.export.sources import tokenizer_assets
+    from weft.export.user_module import longest_context
+    from weft.export.user_program import eager_logits, program_shape
+
+    shape = program_shape(program, longest_context(program, max_context))
+    assets = tokenizer_assets(source[1], progress) if isinstance(source, tuple) else tokenizer_assets(None, progress)
+    with torch.no_grad():
+        reference = eager_logits(program, checking.token_ids(shape.vocab_size), shape).float().numpy() if check else None
+    parameters = sum(tensor.numel() for tensor in program.state_dict.values())
+    metadata = _versions() | {
+        "name": name or "program",
+        "architecture": "ExportedProgram",
+        "source": "an exported program",
+        "dtype": "float32",
+        "quantization": "none",
+        "parameters": parameters,
+        "vocab_size": shape.vocab_size,
+        "max_context": shape.max_context,
+        "max_tokens": shape.max_tokens,
+        "contract": "in_graph",
+    }
+    largest = None
+    with explained_failures(program), atomic_output(out, 4 * parameters) as unfinished:
+        with progress.stage(f"lowering to {backend}", seconds=_expected_seconds(parameters, backend)):
+            weft_json = json.dumps(metadata, indent=1).encode()
+            lower_program(copy.deepcopy(program), backend, {**assets, "weft.json": weft_json}, unfinished, passes=passes)
+        if reference is not None:
+            with progress.stage("holding the file against the eager model"):
+                largest = checking.compare(unfinished, reference, dtype="float32", rounded=False)
+    return ExportResult(out, metadata, largest)
 
 
 def trace(model, positions, shape) -> tuple[Any, dict[str, Any]]:
@@ -183,6 +236,13 @@ def lower_program(program, backend: str, assets: dict[str, bytes], out: Path, *,
     lower(program, assets, out)
 
 
+def _with_own_model(source, loaded: Source) -> Source:
+    """With a model that may be changed: the caller's own stays as it is."""
+    if isinstance(source, str | os.PathLike):
+        return loaded
+    return dataclasses.replace(loaded, model=copy.deepcopy(loaded.model))
+
+
 def _quantize(source, loaded: Source, quantize, layers, calibration, passes: bool, progress) -> tuple[Source, Plan, dict[str, QuantizedWeight]]:
     """Chooses the weights' codes, in a copy of the model if it is the caller's own."""
     from weft.export.perplexity import read_text, text_ids
@@ -198,8 +258,8 @@ def _quantize(source, loaded: Source, quantize, layers, calibration, passes: boo
     plan = make_plan("keep" if config is not None else quantize, layers)
     if by_torchao and not plan.keep:
         raise Error("invalid_argument", f"torchao has quantised the model; '{plan.name}' would round it once more", "quantize", "choose keep, or give the float model")
-    if (plan.quantizes or by_torchao) and not isinstance(source, str | os.PathLike):  # the caller's own model stays as it is
-        loaded = dataclasses.replace(loaded, model=copy.deepcopy(loaded.model))
+    if plan.quantizes or by_torchao:
+        loaded = _with_own_model(source, loaded)
     if config is not None:
         import torchao
 
@@ -268,18 +328,15 @@ def _choose_context(loaded: Source, wanted: int | None) -> int:
 
 
 def _vocab_size(loaded: Source) -> int:
-    return int(loaded.model.get_output_embeddings().weight.shape[0])
+    from weft.export.program import vocabulary_size
+
+    return int(vocabulary_size(loaded.model))
 
 
 def _metadata(loaded: Source, shape, *, name: str | None, dtype: str, quantize: str) -> dict[str, Any]:
-    versions = ", ".join(f"{package} {importlib.metadata.version(package)}" for package in ("torch", "transformers"))
-    from weft import __version__
-
-    return {
-        "format": 1,
+    return _versions() | {
         "name": name or loaded.name,
-        "architecture": type(loaded.model).__name__,
-        "exporter": f"weft {__version__}, {versions}",
+        "architecture": type(getattr(loaded.model, "module", loaded.model)).__name__,
         "source": loaded.source,
         "dtype": dtype,
         "quantization": quantize,
@@ -290,6 +347,13 @@ def _metadata(loaded: Source, shape, *, name: str | None, dtype: str, quantize: 
     }
 
 
+def _versions() -> dict[str, Any]:
+    from weft import __version__
+
+    versions = ", ".join(f"{package} {importlib.metadata.version(package)}" for package in ("torch", "transformers"))
+    return {"format": 1, "exporter": f"weft {__version__}, {versions}"}
+
+
 def _describe(plan: Plan, loaded: Source, calibrated: bool) -> str:
     return plan.name + (f" ({loaded.source})" if plan.keep else "") + (", GPTQ" if calibrated else "")
 
@@ -298,6 +362,17 @@ def _expected_seconds(parameters: int, backend: str) -> float:
     """For the progress display alone: measured on two cores with models of 0.1M and 135M parameters."""
     base, per_million = {"executorch": (10, 0.6), "aoti": (10, 0.2)}[backend]
     return base + per_million * parameters / 1e6
+
+
+def _lacks_tokenizer(source: Any) -> bool:
+    """A module or program of the user's own. (A Transformers model may tell where its tokenizer is.)"""
+    if isinstance(source, tuple | str | os.PathLike) or "torch" not in sys.modules:
+        return False
+    import torch
+    import transformers
+
+    own = isinstance(source, torch.nn.Module | torch.export.ExportedProgram)
+    return own and not isinstance(source, transformers.PreTrainedModel)
 
 
 class _CallableModule(types.ModuleType):
@@ -318,6 +393,10 @@ class _CallableModule(types.ModuleType):
         """
         from weft.model import Model
 
+        if _lacks_tokenizer(source):
+            message = f"a {type(source).__name__} comes without a tokenizer, which a loaded model needs"
+            fix = "give (it, tokenizer), or only write the file: weft.export.export(source, out)"
+            raise Error("invalid_argument", message, "source", fix)
         folder = None
         if out is None:
             backend = backend or "aoti"

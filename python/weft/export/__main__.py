@@ -75,7 +75,7 @@ def _parser() -> _Parser:
     add("-o", "--out", metavar="OUT", help="the file to write; its ending picks the backend")
     add("--default", action="store_true", help="fetch and export the default model, SmolLM2-135M-Instruct")
     add("--backend", metavar="NAME", choices=tuple(BACKENDS.values()), help="executorch or aoti, whatever OUT ends in")
-    add("--quantize", metavar="HOW", type=_scheme, help="none, keep, int8, int4, int4-g64-sym, ... (a GGUF's: keep, else none)")
+    add("--quantize", metavar="HOW", type=_scheme, help="none, keep, bf16, int8, int4, int4-g64-sym, ... (a GGUF's: keep, else none)")
     add(
         "--quantize-layer",
         metavar="PATTERN=HOW",

@@ -16,8 +16,14 @@ from torch.export import ExportedProgram
 
 def _constants(program: ExportedProgram) -> dict[str, torch.Tensor]:
     """Every tensor that the compiled program may ask for, by its name."""
+    signature = program.graph_signature
+    wanted = {
+        *signature.inputs_to_parameters.values(),
+        *signature.inputs_to_buffers.values(),
+        *signature.inputs_to_lifted_tensor_constants.values(),
+    }
     tensors = {**program.state_dict, **{name: value for name, value in program.constants.items() if isinstance(value, torch.Tensor)}}
-    return {name: tensor.detach() for name, tensor in tensors.items()}
+    return {name: tensor.detach() for name, tensor in tensors.items() if name in wanted}
 
 
 def lower(program: ExportedProgram, assets: dict[str, bytes], out: Path) -> None:

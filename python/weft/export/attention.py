@@ -121,6 +121,17 @@ def _operator_attention(
         window = attention_mask.window
     else:
         raise Unsupported("its attention has a mask or bias of its own")
+    out = attend(query, key, value, scale=scaling, window=window, softcap=softcap or 0.0, sinks=s_aux)
+    return out, None
+
+
+def is_attending() -> bool:
+    """Whether an AttentionScope is open."""
+    return _scope is not None
+
+
+def attend(query, key, value, *, scale: float | None = None, window: int = 0, softcap: float = 0.0, sinks=None):
+    """The operator of the open scope, with the next layer's cache: query [1, Hq, T, D], key [1, Hkv, T, D], value -> [1, T, Hq, Dv]."""
     layer, _scope.layers = _scope.layers, _scope.layers + 1
     # The caches and the sums are f32, whatever the model computes in.
     out = _scope.operator(
@@ -130,12 +141,12 @@ def _operator_attention(
         _scope.positions,
         _scope.context,
         layer,
-        float(scaling if scaling is not None else query.shape[-1] ** -0.5),
+        float(scale if scale is not None else query.shape[-1] ** -0.5),
         window,
-        float(softcap or 0.0),
-        None if s_aux is None else s_aux.float(),
+        float(softcap),
+        None if sinks is None else sinks.float(),
     )
-    return out.to(query.dtype), None
+    return out.to(query.dtype)
 
 
 AttentionInterface.register("weft", _operator_attention)

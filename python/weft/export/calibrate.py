@@ -38,7 +38,7 @@ def calibrate(model, ids: list[int], schemes: dict[str, Scheme], progress: Progr
     with progress.stage("rounding the weights by GPTQ", seconds=model.num_parameters() * 4e-7 + len(hidden) * len(layers) * 0.05):
         for i, layer in enumerate(layers):
             names = {f"{layers_name}.{i}.{name}": module for name, module in layer.named_modules()}
-            wanted = {name: module for name, module in names.items() if name in schemes and isinstance(module, torch.nn.Linear)}
+            wanted = {name: module for name, module in names.items() if name in schemes and schemes[name].bits < 16 and isinstance(module, torch.nn.Linear)}
             hessians = _hessians(layer, wanted, hidden, settings[i])
             for name, module in wanted.items():
                 if name not in hessians:

@@ -2,12 +2,77 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
+from collections.abc import Iterator
 from pathlib import Path
 
+import torch
 from torch.export import ExportedProgram
 
 # Delegates keep their weights as named data too; the prefix keeps the assets apart (backends/executorch).
 _ASSET_PREFIX = "weft/"
+
+# Each of XNNPACK's passes interprets its whole graph anew, and there are as many graphs as delegates, a dozen for two layers: half
+# of a small model's lowering. These do nothing where no operator has one of the words in its name, and are left out there.
+_PASSES_FOR = {
+    "XNNPACKRemoveCloneOpsTransform": ("clone", "dim_order"),
+    "DimOrderOpsRevertPass": ("dim_order",),
+    "ConvertToUpsampleBilinear2d": ("upsample",),
+    "ConvertToLinearPass": ("mm.",),
+    "PropagateCustomMetaPass": ("quantize",),
+    "ConvertToSDPAPass": ("softmax", "scaled_dot_product"),
+    "FuseBatchNormPass": ("batch_norm",),
+    "DecomposeBatchNorm": ("batch_norm",),
+    "FuseActivationPass": ("relu", "hardtanh"),
+    "DecomposeConcatenate": ("cat.",),
+    "RemoveGetItemPass": ("max", "min"),
+    "InsertPadQDQPass": ("pad",),
+    "Conv1dUnsqueezePass": ("convolution",),
+    "PReLUReshapePass": ("prelu",),
+    "ChannelsLastTaggedReshapePass": ("convolution", "upsample", "mean", "max", "pool", "prelu"),
+    "RemoveRedundantCopyPass": ("_to_copy",),
+}
+
+
+@contextlib.contextmanager
+def needed_passes_only() -> Iterator[None]:
+    """Within the block, XNNPACK's lowering leaves out what would do nothing: the same bytes, sooner."""
+    from executorch.backends.xnnpack._passes import XNNPACKPassManager
+
+    transform = XNNPACKPassManager.transform
+
+    def transform_where_needed(manager):
+        passes, program = manager.passes, manager.exported_program
+        for each in passes:
+            words = _PASSES_FOR.get(each.__name__)
+            operators = {str(node.target) for node in program.graph.nodes if node.op == "call_function"}
+            if words is None or any(word in operator for operator in operators for word in words):
+                manager.passes, manager._exported_program = [each], program
+                program = transform(manager)
+        return program
+
+    XNNPACKPassManager.transform = transform_where_needed
+    try:
+        yield
+    finally:
+        XNNPACKPassManager.transform = transform
+
+
+@contextlib.contextmanager
+def weights_shared() -> Iterator[None]:
+    """Within the block, XNNPACK's lowering doesn't copy the weights of all delegates before it begins: it changes none of them."""
+    from executorch.backends.xnnpack.xnnpack_preprocess import XnnpackBackend
+
+    def copy_without_weights(program, compile_specs):
+        tensors = [*program.state_dict.values(), *program.constants.values()]
+        return copy.deepcopy(program, {id(tensor): tensor for tensor in tensors if isinstance(tensor, torch.Tensor)})
+
+    XnnpackBackend.copy_exported_program_for_preprocess = staticmethod(copy_without_weights)
+    try:
+        yield
+    finally:
+        del XnnpackBackend.copy_exported_program_for_preprocess
 
 
 def lower(program: ExportedProgram, assets: dict[str, bytes], out: Path) -> None:
@@ -16,12 +81,13 @@ def lower(program: ExportedProgram, assets: dict[str, bytes], out: Path) -> None
     from executorch.exir import EdgeCompileConfig, ExecutorchBackendConfig, to_edge_transform_and_lower
     from executorch.exir.passes import MemoryPlanningPass
 
-    edge = to_edge_transform_and_lower(
-        program,
-        partitioner=[XnnpackPartitioner()],
-        # The operator weft::attention is outside of the core ATen set that the check knows.
-        compile_config=EdgeCompileConfig(_check_ir_validity=False),
-    )
+    with needed_passes_only(), weights_shared():
+        edge = to_edge_transform_and_lower(
+            program,
+            partitioner=[XnnpackPartitioner()],
+            # The operator weft::attention is outside of the core ATen set that the check knows.
+            compile_config=EdgeCompileConfig(_check_ir_validity=False),
+        )
     for name, data in assets.items():
         # Tables of tokenizer.weft are used where they are mapped.
         edge._named_data_store.add_named_data(_ASSET_PREFIX + name, data, alignment=64)

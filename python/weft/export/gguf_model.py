@@ -86,6 +86,8 @@ class _Architecture:
     model_type: str  # of Transformers
     config: Callable[[_Hyperparameters, dict[str, Any]], dict[str, Any]]  # what it has besides _common_config()
     interleaved_rope: bool = False  # rows of q and k are stored as llama.cpp's rotary embedding wants them
+    partial_rope: bool = False  # not all of a head's values need be turned
+    epsilon: tuple[str, str] = ("attention.layer_norm_rms_epsilon", "rms_norm_eps")  # of the norms: here, and in the config
     norm_offset: float = 0.0  # added to the weights of all norms
 
 
@@ -141,6 +143,41 @@ def _gemma3(parameters: _Hyperparameters, common: dict[str, Any]) -> dict[str, A
     }
 
 
+def _phi3(parameters: _Hyperparameters, common: dict[str, Any]) -> dict[str, Any]:
+    window = parameters.integer("attention.sliding_window", 0)
+    own: dict[str, Any] = {"sliding_window": window or None}
+    original = parameters.integer("rope.scaling.original_context_length", None)
+    factor = parameters.number("rope.scaling.attn_factor", None)
+    tensors = parameters.file.tensors
+    if "rope_factors_short.weight" in tensors:
+        if original is None or "rope_factors_long.weight" not in tensors:
+            raise parameters.unsupported("rope.scaling", "is LongRoPE's, but without its original context or its long factors")
+        own["rope_parameters"] = {
+            **common["rope_parameters"],
+            "rope_type": "longrope",
+            "original_max_position_embeddings": original,
+            "factor": common["max_position_embeddings"] / original,
+            **({"attention_factor": factor} if factor is not None else {}),
+            **{f"{which}_factor": tensors[f"rope_factors_{which}.weight"].rows(0, 1)[0].tolist() for which in ("short", "long")},
+        }
+    return own
+
+
+def _qwen3moe(parameters: _Hyperparameters, common: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "num_experts": parameters.integer("expert_count"),
+        "num_experts_per_tok": parameters.integer("expert_used_count"),
+        "moe_intermediate_size": parameters.integer("expert_feed_forward_length"),
+        "norm_topk_prob": True,  # llama.cpp's graph normalises them always (src/models/qwen3moe.cpp)
+        "decoder_sparse_step": 1,
+        "mlp_only_layers": [],
+    }
+
+
+def _starcoder2(parameters: _Hyperparameters, common: dict[str, Any]) -> dict[str, Any]:
+    return {"use_bias": "blk.0.attn_q.bias" in parameters.file.tensors, "sliding_window": None}
+
+
 _ARCHITECTURES = {
     "llama": _Architecture("llama", _llama, interleaved_rope=True),
     "qwen2": _Architecture("qwen2", _plain),
@@ -150,6 +187,9 @@ _ARCHITECTURES = {
     "gemma3": _Architecture("gemma3_text", _gemma3, norm_offset=1.0),
     "granite": _Architecture("granite", _granite, interleaved_rope=True),
     "olmo2": _Architecture("olmo2", _plain),
+    "phi3": _Architecture("phi3", _phi3, partial_rope=True),
+    "qwen3moe": _Architecture("qwen3_moe", _qwen3moe),
+    "starcoder2": _Architecture("starcoder2", _starcoder2, epsilon=("attention.layer_norm_epsilon", "norm_epsilon")),
     "smollm3": _Architecture("smollm3", _smollm3, interleaved_rope=True),
 }
 
@@ -184,18 +224,19 @@ def load_gguf_model(
     except (RuntimeError, MemoryError) as error:  # torch's allocator raises RuntimeError
         fix = "use a machine with more memory, or --dtype bfloat16"
         raise Error("too_large", "doesn't fit into memory", file.path, fix) from error
-    stored = StoredWeights(
-        {
-            parameter: _StoredWeight(file, tensor, _row_order(architecture, config, tensor))
-            for parameter, tensor in names.items()
-        }
-    )
+    parts = {
+        parameter: [_StoredWeight(file, tensor, _row_order(architecture, config, tensor)) for tensor in tensors]
+        for parameter, tensors in names.items()
+    }
+    stored = StoredWeights({parameter: weights[0] for parameter, weights in parts.items() if len(weights) == 1})
     parameters = dict(model.named_parameters(remove_duplicate=False))
-    with progress.stage("reading weights", size=sum(tensor.data.nbytes for tensor in names.values())) as stage:
-        for parameter, weight in stored.weights.items():
-            is_norm = weight.tensor.name.endswith("norm.weight")
-            weight.fill(parameters[parameter], architecture.norm_offset if is_norm else 0.0)
-            stage.advance(weight.tensor.data.nbytes)
+    with progress.stage("reading weights", size=sum(tensor.data.nbytes for each in names.values() for tensor in each)) as stage:
+        for parameter, weights in parts.items():
+            places = parameters[parameter].chunk(len(weights), dim=-2) if len(weights) > 1 else [parameters[parameter]]
+            for weight, place in zip(weights, places, strict=True):
+                is_norm = weight.tensor.name.endswith("norm.weight")
+                weight.fill(place, architecture.norm_offset if is_norm else 0.0)
+                stage.advance(weight.tensor.data.nbytes)
     model.tie_weights()
     _scale_frequencies(file, model)
     return model.eval().requires_grad_(False), stored
@@ -213,14 +254,14 @@ def _config(
     file: GgufFile, name: str, architecture: _Architecture, special_tokens: dict[str, Any]
 ) -> transformers.PretrainedConfig:
     parameters = _Hyperparameters(file, name)
-    common = _common_config(parameters)
+    common = _common_config(parameters, architecture)
     own = architecture.config(parameters, common)
     parameters.check_all_read()
     fields = {"bos_token_id": None, "eos_token_id": None, "pad_token_id": None, **special_tokens, **common, **own}
     return transformers.AutoConfig.for_model(architecture.model_type, **fields)
 
 
-def _common_config(parameters: _Hyperparameters) -> dict[str, Any]:
+def _common_config(parameters: _Hyperparameters, architecture: _Architecture) -> dict[str, Any]:
     file = parameters.file
     heads = parameters.integer("attention.head_count")
     hidden = parameters.integer("embedding_length")
@@ -230,7 +271,10 @@ def _common_config(parameters: _Hyperparameters) -> dict[str, Any]:
         raise Error("corrupt", message, f"{file.path}: {parameters.prefix}*", _CUT_SHORT)
     head_dim = parameters.integer("attention.key_length", hidden // heads)
     parameters.expect("attention.value_length", head_dim)
-    parameters.expect("rope.dimension_count", head_dim)
+    rope = _rope(parameters)
+    if architecture.partial_rope:
+        rope["partial_rotary_factor"] = parameters.integer("rope.dimension_count", head_dim) / head_dim
+    parameters.expect("rope.dimension_count", int(head_dim * rope.get("partial_rotary_factor", 1.0)))
     parameters.expect("attention.causal", True)
     parameters.expect("pooling_type", 0)
     parameters.integer("vocab_size", None)  # said by the embedding too
@@ -247,8 +291,8 @@ def _common_config(parameters: _Hyperparameters) -> dict[str, Any]:
         "num_attention_heads": heads,
         "num_key_value_heads": parameters.integer("attention.head_count_kv", heads),
         "head_dim": head_dim,
-        "rms_norm_eps": parameters.number("attention.layer_norm_rms_epsilon"),
-        "rope_parameters": _rope(parameters),
+        architecture.epsilon[1]: parameters.number(architecture.epsilon[0]),
+        "rope_parameters": rope,
         "tie_word_embeddings": "output.weight" not in file.tensors,
     }
 
@@ -273,35 +317,55 @@ def _rope(parameters: _Hyperparameters) -> dict[str, Any]:
 
 def _match_tensors(
     file: GgufFile, name: str, config: transformers.PretrainedConfig, model: torch.nn.Module
-) -> dict[str, GgufTensor]:
-    """Which tensor of the file fills which parameter."""
+) -> dict[str, tuple[GgufTensor, ...]]:
+    """Which tensors of the file fill which parameter, one after another along its last dimension but one."""
     known = get_tensor_name_map(_architecture_number(name), config.num_hidden_layers)
-    left = {stored for stored in file.tensors if stored != "rope_freqs.weight"}
+    left = set(file.tensors) - _ROPE_TENSORS
     names = {}
     for parameter_name, parameter in model.state_dict().items():
         if parameter_name == "lm_head.weight" and config.tie_word_embeddings:
             continue
-        base, _, ending = parameter_name.rpartition(".")
-        if (stored_base := known.get_name(base)) is None:
+        stored_names = _stored_names(known, parameter_name)
+        if stored_names is None:
             raise Error(
                 "unsupported",
                 f"the architecture '{name}' has no tensor for {parameter_name}",
                 file.path,
                 _FROM_CHECKPOINT,
             )
-        stored = f"{stored_base}.{ending}"
-        if stored not in file.tensors:
-            raise Error("corrupt", f"the tensor '{stored}' ({parameter_name}) is missing", file.path, _CUT_SHORT)
-        tensor = file.tensors[stored]
-        if tensor.shape != tuple(parameter.shape):
-            message = f"has the shape {list(tensor.shape)}, but {parameter_name} has {list(parameter.shape)}"
-            raise Error("corrupt", message, f"{file.path}: tensor '{stored}'", _CUT_SHORT)
-        names[parameter_name] = tensor
-        left.discard(stored)
+        shape = list(parameter.shape)
+        if len(stored_names) > 1:
+            shape[-2] //= len(stored_names)
+        for stored in stored_names:
+            if stored not in file.tensors:
+                raise Error("corrupt", f"the tensor '{stored}' ({parameter_name}) is missing", file.path, _CUT_SHORT)
+            if list(file.tensors[stored].shape) != shape:
+                message = f"has the shape {list(file.tensors[stored].shape)}, but {parameter_name} has {shape}"
+                raise Error("corrupt", message, f"{file.path}: tensor '{stored}'", _CUT_SHORT)
+        names[parameter_name] = tuple(file.tensors[stored] for stored in stored_names)
+        left.difference_update(stored_names)
     if left:
         message = f"is one of {len(left)} that '{name}' has no use for"
         raise Error("unsupported", message, f"{file.path}: tensor '{min(left)}'", _FROM_CHECKPOINT)
     return names
+
+
+# What they hold goes into the configuration, or into rotary frequencies.
+_ROPE_TENSORS = {"rope_freqs.weight", "rope_factors_short.weight", "rope_factors_long.weight"}
+
+
+def _stored_names(known, parameter: str) -> tuple[str, ...] | None:
+    """The tensors of a parameter. Transformers keeps a layer's experts in one; llama.cpp keeps their gates and the rest apart."""
+    base, _, ending = parameter.rpartition(".")
+    if ending == "gate_up_proj":
+        stored = [known.get_name(f"{base}.{part}_proj") for part in ("gate", "up")]
+    elif (whole := known.get_name(parameter)) is not None:  # experts' names have no "weight" at their end
+        return (f"{whole}.weight",)
+    else:
+        stored = [known.get_name(base)]
+    if None in stored:
+        return None
+    return tuple(f"{name}.{'weight' if ending == 'gate_up_proj' else ending}" for name in stored)
 
 
 def _architecture_number(name: str) -> MODEL_ARCH:
@@ -333,6 +397,11 @@ class _StoredWeight:
     @torch.no_grad()
     def fill(self, parameter: torch.Tensor, offset: float) -> None:
         """Dequantises into `parameter`, less `offset`."""
+        if not parameter.is_contiguous():  # a part of the experts' matrices
+            whole = torch.empty(parameter.shape, dtype=parameter.dtype)
+            self.fill(whole, offset)
+            parameter.copy_(whole)
+            return
         rows = self.tensor.data.shape[0]
         step = max(1, _CHUNK_VALUES // self.tensor.shape[-1])
         for start in range(0, rows, step):

@@ -16,6 +16,8 @@ from torch.export.graph_signature import InputKind, InputSpec, TensorArgument
 from torch.fx import Node
 
 import weft.export.operators  # noqa: F401 (defines torch.ops.weft)
+from weft.export.quantize import float_weight
+from weft.export.schemes import GROUP
 
 _aten, _weft = torch.ops.aten, torch.ops.weft
 _LINEAR = _weft.quantized_linear.default
@@ -36,6 +38,34 @@ def few_row_linears(program: ExportedProgram) -> None:
         if weight.dim() == 2 and weight.dtype == torch.float32:
             node.target = _weft.linear.default
             node.args = (*node.args, None) if len(node.args) == 2 else node.args
+
+
+def tile_linears(program: ExportedProgram) -> None:
+    """f32 linears and embeddings -> the quantised operators, whose layout holds f32 too: fused like all others by what follows, stored
+    once where they are tied, and read at the memory's speed by either backend.
+
+    Only in programs that get weft's threads: those whose caches lie outside of the graph.
+    """
+    if not _calls(program, _weft.attention.default):
+        return
+    tiled: dict[str, Node] = {}
+    for placeholder in [node for node in program.graph.nodes if node.op == "placeholder"]:
+        name = _constant_name(program, placeholder)
+        value = placeholder.meta["val"]
+        if name is None or value.dtype != torch.float32 or value.dim() != 2 or value.shape[1] % GROUP != 0:
+            continue
+        if not placeholder.users or not all(_reads_rows(user, placeholder) for user in placeholder.users):
+            continue
+        rows, columns = value.shape
+        if name not in tiled:
+            tiled[name] = _add_constant(program, f"{placeholder.target}_tiled", float_weight(_constant(program, placeholder)).pack())
+        for user in list(placeholder.users):
+            if user.target is _aten.embedding.default:
+                _replace(program, user, _weft.quantized_embedding.default, (user.args[1], tiled[name], rows, columns, 32, False))
+            else:
+                bias = user.args[2] if len(user.args) > 2 else None
+                _replace(program, user, _LINEAR, (user.args[0], tiled[name], bias, None, None, 0.0, rows, 32, False, 0, 32))
+        _remove_constant(program, placeholder)
 
 
 def drop_no_ops(program: ExportedProgram) -> None:
@@ -184,7 +214,7 @@ def rotary_in_attention(program: ExportedProgram) -> None:
 
 
 # In the order in which they open the way for each other.
-QUANTIZED_PASSES = (drop_no_ops, join_parallel_linears, gate_in_linear, norm_in_linear, residual_in_linear, rotary_in_attention)
+QUANTIZED_PASSES = (tile_linears, drop_no_ops, join_parallel_linears, gate_in_linear, norm_in_linear, residual_in_linear, rotary_in_attention)
 
 
 def run_passes(program: ExportedProgram, passes: Iterable[Callable[[ExportedProgram], None]]) -> ExportedProgram:
@@ -293,9 +323,24 @@ def _match_heads(node: Node) -> tuple[Node, int, int, int] | None:
     return part.args[0], part.args[2], int(shape[2]), int(shape[3])
 
 
-def _constant(program: ExportedProgram, placeholder: Node) -> torch.Tensor:
+def _reads_rows(user: Node, weight: Node) -> bool:
+    """Whether all that `user` does with `weight` is an f32 linear, or looking rows up."""
+    if user.op != "call_function" or user.kwargs or sum(argument is weight for argument in user.args) != 1:
+        return False
+    if user.target is _aten.embedding.default:
+        return user.args[0] is weight
+    if user.target is not _aten.linear.default or user.args[1] is not weight:
+        return False
+    return all(argument is None or argument.meta["val"].dtype == torch.float32 for argument in user.args)
+
+
+def _constant_name(program: ExportedProgram, placeholder: Node) -> str | None:
     signature = program.graph_signature
-    name = signature.inputs_to_buffers.get(placeholder.name) or signature.inputs_to_parameters[placeholder.name]
+    return signature.inputs_to_buffers.get(placeholder.name) or signature.inputs_to_parameters.get(placeholder.name)
+
+
+def _constant(program: ExportedProgram, placeholder: Node) -> torch.Tensor:
+    name = _constant_name(program, placeholder)
     return program.state_dict[name] if name in program.state_dict else program.constants[name]
 
 

@@ -24,7 +24,10 @@ from weft.errors import first_line
 from weft.export import reference
 from weft.export.attention import AttentionScope, Unsupported, attention_scope
 from weft.export.graph_cache import GraphCache
+from weft.export.own_state import own_state
 from weft.export.reference import SequenceState, sequences
+from weft.export.replacements import replaced_modules
+from weft.export.user_module import UserModule
 
 
 @dataclasses.dataclass(frozen=True)
@@ -162,6 +165,15 @@ class InGraphModel(torch.nn.Module):
             self._names.append(name)
         if not self._names:
             raise Unsupported("it takes a cache but keeps nothing there")
+        # RecurrentGemma's state is in plain attributes of its modules, which a forward assigns anew.
+        self._attributes = {}
+        for path, module in model.named_modules():
+            for key, value in module.__dict__.items():
+                if isinstance(value, torch.Tensor) and value.shape[:1] == (1,):
+                    name = f"attribute_{path}_{key}".replace(".", "_")
+                    self.register_buffer(name, torch.zeros_like(value), persistent=False)
+                    self._attributes[name] = (module, key)
+        self.has_state = self.cache.has_state or bool(self._attributes)
 
     def _call(self, tokens, positions):
         arguments = {self.cache_argument: self.cache, "use_cache": True}
@@ -171,7 +183,13 @@ class InGraphModel(torch.nn.Module):
 
     def forward(self, tokens, positions):
         self.cache.attach({name: getattr(self, name) for name in self._names}, positions)
-        return self._call(tokens, positions).float()
+        for name, (module, key) in self._attributes.items():
+            setattr(module, key, _unless_first(getattr(self, name), positions))
+        logits = self._call(tokens, positions).float()
+        for name, (module, key) in self._attributes.items():
+            getattr(self, name).copy_(getattr(module, key))
+            setattr(module, key, None)  # a tracer's tensor must not stay
+        return logits
 
     def run_eager(self, tokens, positions):
         """forward(), outside of a tracer."""
@@ -179,12 +197,59 @@ class InGraphModel(torch.nn.Module):
             return self(tokens, positions)
 
 
-class RecomputedModel(torch.nn.Module):
-    """The same method for models that have no cache: the program keeps the tokens, and reads all of them in each call."""
+def _unless_first(state: torch.Tensor, positions: torch.Tensor, initial: torch.Tensor | None = None) -> torch.Tensor:
+    """`state`, but `initial` (or zeros) where a sequence begins."""
+    return torch.where(positions[0] == 0, torch.zeros_like(state) if initial is None else initial, state)
 
-    def __init__(self, model: torch.nn.Module, max_context: int):
+
+class StateModel(torch.nn.Module):
+    """The same method, one token in each call, for a state that a model keeps in its own way (weft.export.own_state)."""
+
+    has_state = True
+
+    def __init__(self, model: torch.nn.Module, state):
         super().__init__()
         self.model = model
+        self.state = state
+        for name, tensor in state.initial.items():
+            self.register_buffer(name, tensor.clone(), persistent=False)
+            self.register_buffer(f"first_{name}", tensor.clone(), persistent=False)
+
+    def forward(self, tokens, positions):
+        before = {name: _unless_first(getattr(self, name), positions, getattr(self, f"first_{name}")) for name in self.state.initial}
+        logits, after = self.state.run(self.model, tokens, before)
+        for name, tensor in after.items():
+            getattr(self, name).copy_(tensor)
+        return logits.float()
+
+    run_eager = forward
+
+
+class OwnCacheModel(torch.nn.Module):
+    """The same method for a user's module that keeps its caches itself, in buffers, by position."""
+
+    has_state = False
+
+    def __init__(self, model: UserModule):
+        super().__init__()
+        self.model = model
+
+    def forward(self, tokens, positions):
+        return self.model(input_ids=tokens, position_ids=positions[None]).logits.float()
+
+    run_eager = forward
+
+
+class RecomputedModel(torch.nn.Module):
+    """The same method for models that have no cache: the program keeps the tokens, and reads all of them in each call.
+
+    reason: why it must.
+    """
+
+    def __init__(self, model: torch.nn.Module, max_context: int, reason: str):
+        super().__init__()
+        self.model = model
+        self.reason = reason
         self.register_buffer("tokens_read", torch.zeros(1, max_context, dtype=torch.long), persistent=False)
 
     def forward(self, tokens, positions):
@@ -196,7 +261,7 @@ class RecomputedModel(torch.nn.Module):
 
 @contextlib.contextmanager
 def _implementations(model, attention: str):
-    """Chooses the attention, and experts without a loop over those that were hit."""
+    """Chooses the attention, experts without a loop over those that were hit, and stand-ins for what can't be traced."""
     configs = {id(module.config): module.config for module in model.modules() if hasattr(module, "config")}
     before = [
         (config, config._attn_implementation, getattr(config, "_experts_implementation", None))
@@ -207,7 +272,8 @@ def _implementations(model, attention: str):
         config._attn_implementation_internal = attention
         config._experts_implementation_internal = "batched_mm"
     try:
-        yield
+        with replaced_modules(model, outside=attention == "weft"):
+            yield
     finally:
         for config, previous, experts in before:
             config._attn_implementation_internal = previous
@@ -244,7 +310,7 @@ def ragged_positions(model) -> tuple[Positions | None, str | None]:
 
 
 def _problem_of(model, way: Positions) -> str | None:
-    vocab_size = _vocab_size(model)
+    vocab_size = vocabulary_size(model)
     generator = torch.Generator().manual_seed(1)
     texts = torch.randint(0, vocab_size, (2, 14), generator=generator)
     alone = torch.cat([model(input_ids=text[None], use_cache=False).logits[0].float() for text in texts])
@@ -276,7 +342,7 @@ def _problem_of(model, way: Positions) -> str | None:
     return None
 
 
-def _vocab_size(model) -> int:
+def vocabulary_size(model) -> int:
     head = model.get_output_embeddings()
     return head.weight.shape[0] if hasattr(head, "weight") else model.config.get_text_config().vocab_size
 
@@ -334,23 +400,32 @@ def in_graph_model(model, shape: ProgramShape) -> tuple[torch.nn.Module, Program
     that has none, reads all of its tokens in each call: slow, but always right.
     Raises Unsupported.
     """
-    recomputed = RecomputedModel(model, shape.max_context)
-    if _cache_argument(model) is None:
-        return recomputed, shape, False
+    state = own_state(model)
+    user_module = isinstance(model, UserModule)
+    if (user_module and not model.takes_positions) or (state is None and _cache_argument(model) is None):
+        return RecomputedModel(model, shape.max_context, "it has no cache"), shape, False
+    asked = shape
     try:
-        first = first_position(model)
-        with _implementations(model, "eager"):
-            wrapper = InGraphModel(model, shape.max_context, first)
-        if wrapper.cache.has_state:
+        if state is not None:
+            wrapper = StateModel(model, state)
+        elif user_module:
+            wrapper = OwnCacheModel(model)
+        else:
+            first = first_position(model)
+            with _implementations(model, "eager"):
+                wrapper = InGraphModel(model, shape.max_context, first)
+        if wrapper.has_state:
             shape = dataclasses.replace(shape, max_tokens=1)
         if _is_right(wrapper, shape):
-            return wrapper, shape, wrapper.cache.has_state
+            return wrapper, shape, wrapper.has_state
     except Exception as error:  # of many kinds: a model's own code meets a cache that it didn't expect
         problem = error
     else:
         problem = Unsupported("its logits differ with its cache in the graph")
+    shape = asked
+    recomputed = RecomputedModel(model, shape.max_context, f"{type(problem).__name__}: {first_line(problem)[:200]}")
     if not _is_right(recomputed, shape):
-        raise Unsupported(f"{str(problem).strip().splitlines()[0][:200]}; reading all tokens anew gives other logits too") from problem
+        raise Unsupported(f"{first_line(problem)[:200]}; reading all tokens anew gives other logits too") from problem
     return recomputed, shape, False
 
 
@@ -380,10 +455,10 @@ def export_in_graph(model, shape: ProgramShape) -> tuple[ExportedProgram, Progra
     wrapper, chosen, recurrent = in_graph_model(model, shape)
     try:
         return _export_wrapper(wrapper, chosen), chosen, recurrent
-    except Exception:  # of many kinds: a tracer meets a length that depends on what was read
+    except Exception as error:  # of many kinds: a tracer meets a length that depends on what was read
         if isinstance(wrapper, RecomputedModel):
             raise
-        recomputed = RecomputedModel(model, shape.max_context)
+        recomputed = RecomputedModel(model, shape.max_context, f"{type(error).__name__}: {first_line(error)[:200]}")
         if not _is_right(recomputed, shape):
             raise
         try:
@@ -401,7 +476,7 @@ def _export_wrapper(wrapper, shape: ProgramShape) -> ExportedProgram:
         tokens = Dim("tokens", min=1, max=shape.max_tokens)
         dynamic = {"tokens": {1: tokens}, "positions": {0: tokens}}
     for name, buffer in wrapper.named_buffers():
-        if not name.startswith("model."):
+        if not name.startswith(("model.", "first_")):
             buffer.zero_()
     with _implementations(wrapper.model, "eager"):
         return _export(wrapper, example, dynamic)

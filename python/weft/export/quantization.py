@@ -61,7 +61,8 @@ def choose_weights(
 def _schemes(model, modules: dict[str, torch.nn.Module], plan: Plan, progress: Progress) -> dict[str, Scheme | None]:
     """The scheme of each module; None: it stays as it is."""
     # Both read one row a token, and errors in them reach everything: 8 bits, unless a rule says otherwise.
-    sensitive = {id(model.get_input_embeddings().weight), id(model.get_output_embeddings().weight)}
+    ends = (model.get_input_embeddings(), model.get_output_embeddings())
+    sensitive = {id(module.weight) for module in ends if module is not None}
     schemes: dict[str, Scheme | None] = {}
     by_parameter: dict[int, tuple[str, Scheme | None]] = {}
     too_narrow = []

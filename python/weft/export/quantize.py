@@ -1,6 +1,6 @@
-"""Weights of 4 or 8 bits in groups of 32, in the layout of include/weft/kernels/quantized_linear.h.
+"""Weights of 4 or 8 bits in groups of 32, of bfloat16 or of f32, in the layout of include/weft/kernels/quantized_linear.h.
 
-A weight is scale * code + minimum, with an f16 scale (and minimum) for each 32 neighbours in a row; a GGUF's own blocks are
+A weight of 4 or 8 bits is scale * code + minimum, with an f16 scale (and minimum) for each 32 neighbours in a row; a GGUF's own blocks are
 kept bit for bit. What a linear multiplies with them, its input as it is or rounded to 8 bits, the operator is told.
 
 N rows, K columns, G = K / 32 groups.
@@ -21,16 +21,18 @@ _TILE_ROWS = 16
 
 @dataclasses.dataclass(frozen=True)
 class QuantizedWeight:
-    """A matrix [N, K] of weights scale * code + minimum; of 4 bits without a minimum: scale * (code - 8)."""
+    """A matrix [N, K] of weights scale * code + minimum; of 4 bits without a minimum: scale * (code - 8); or of floats."""
 
-    codes: np.ndarray  # [N, K]; 4 bits: u8 0..15, 8 bits: i8
-    scale: np.ndarray  # f16 [N, G]
+    codes: np.ndarray  # [N, K]; 4 bits: u8 0..15, 8 bits: i8, 16 and 32 bits: the bits of a bfloat16 or an f32 as u16 or u32
+    scale: np.ndarray | None  # f16 [N, G]; None with 16 and 32 bits
     minimum: np.ndarray | None  # f16 [N, G]
-    bits: int  # 4 or 8
+    bits: int  # 4, 8, 16 or 32
 
     def dequantize(self) -> np.ndarray:
         """f32 [N, K]."""
         rows, columns = self.codes.shape
+        if self.scale is None:
+            return (self.codes.astype(np.uint32) << (32 - self.bits)).view(np.float32)
         codes = self.codes.reshape(rows, -1, GROUP).astype(np.float32)
         if self.bits == 4 and self.minimum is None:
             codes -= 8
@@ -49,16 +51,23 @@ class QuantizedWeight:
             padded[:rows] = values
             return padded.reshape(tiles, _TILE_ROWS, *values.shape[1:]).swapaxes(1, 2)
 
-        codes = by_tile(self.codes.view(np.uint8).reshape(rows, groups, self.bits, in_word))
+        codes = by_tile(self.codes.view(np.uint8 if self.bits < 16 else self.codes.dtype).reshape(rows, groups, self.bits, in_word))
         if self.bits == 4:  # of eight columns, the first four are the low halves of a word's bytes
             codes = codes[..., :4] | codes[..., 4:] << 4
-        words = codes.swapaxes(2, 3)  # [tiles, G, words, 16, 4]
-        fields = [by_tile(self.scale.view(np.uint16))]
+        words = codes.swapaxes(2, 3)  # [tiles, G, words, 16, bytes of a word, or its halves]
+        fields = [] if self.scale is None else [by_tile(self.scale.view(np.uint16))]
         if self.minimum is not None:
             fields.append(by_tile(self.minimum.view(np.uint16)))
         fields.append(words)
         flat = [np.ascontiguousarray(field).reshape(tiles, groups, -1).view(np.uint8) for field in fields]
         return torch.from_numpy(np.concatenate(flat, axis=-1).reshape(-1))
+
+
+def float_weight(weight: torch.Tensor) -> QuantizedWeight:
+    """weight: bf16 or f32 [N, K], K a multiple of 32; kept as it is."""
+    kinds = {torch.bfloat16: (torch.int16, np.uint16, 16), torch.float32: (torch.int32, np.uint32, 32)}
+    integer, unsigned, bits = kinds[weight.dtype]
+    return QuantizedWeight(weight.detach().contiguous().view(integer).numpy().view(unsigned), None, None, bits)
 
 
 def _halves(bytes_: np.ndarray) -> np.ndarray:
@@ -124,7 +133,7 @@ class QuantizedLinear(_Quantized):
 
     def __init__(self, packed: torch.Tensor, weight: QuantizedWeight, bias: torch.Tensor | None, activations: str):
         super().__init__(packed, weight)
-        self.activation_bits = {"int8": 8, "float32": 32}[activations]
+        self.activation_bits = 8 if activations == "int8" and weight.bits < 16 else 32
         self.register_buffer("bias", None if bias is None else bias.float())
 
     def forward(self, input):

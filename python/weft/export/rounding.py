@@ -10,7 +10,7 @@ import dataclasses
 import numpy as np
 import torch
 
-from weft.export.quantize import GROUP, QuantizedWeight
+from weft.export.quantize import GROUP, QuantizedWeight, float_weight
 from weft.export.schemes import Scheme
 
 _BLOCK = 128  # columns whose errors are gathered before the rest of the matrix is corrected: speed alone
@@ -61,6 +61,8 @@ def _half(values: torch.Tensor) -> torch.Tensor:
 def round_to_nearest(weight: torch.Tensor, scheme: Scheme) -> QuantizedWeight:
     """weight: [N, K], K a multiple of the scheme's group."""
     rows, columns = weight.shape
+    if scheme.bits == 16:
+        return float_weight(weight.detach().to(torch.bfloat16))
     flat = weight.detach().float().reshape(-1, scheme.group)
     grid = _Grid.fit(flat, scheme)
     return _weight(grid.codes(flat).reshape(rows, columns), grid.scale.reshape(rows, -1), grid.offset.reshape(rows, -1), scheme)

@@ -17,12 +17,12 @@ from weft.errors import Error
 GROUP = 32  # columns that share a scale in the kernels' layout
 _LARGEST_GROUP = 256
 
-_FORMS = "none, int8, int4; a group's size and symmetry may follow: int4-g64, int4-g128-sym, int8-asym"
+_FORMS = "none, bf16, int8, int4; a group's size and symmetry may follow: int4-g64, int4-g128-sym, int8-asym"
 
 
 @dataclasses.dataclass(frozen=True)
 class Scheme:
-    """Weights of `bits` (4 or 8), each `group` neighbours of a row with a scale of their own.
+    """Weights of `bits` (4 or 8), each `group` neighbours of a row with a scale of their own; or bfloat16 (16).
 
     symmetric: codes count from zero, both ways; else from the group's smallest value to its largest.
     """
@@ -33,12 +33,15 @@ class Scheme:
 
     @property
     def name(self) -> str:
+        if self.bits == 16:
+            return "bf16"
         usual = (self.bits == 8) == self.symmetric
         return f"int{self.bits}" + (f"-g{self.group}" if self.group != GROUP else "") + ("" if usual else "-sym" if self.symmetric else "-asym")
 
 
 INT8 = Scheme(8, symmetric=True)
 INT4 = Scheme(4, symmetric=False)
+BF16 = Scheme(16, symmetric=True)
 
 
 def parse_scheme(text: str) -> Scheme | None:
@@ -46,6 +49,8 @@ def parse_scheme(text: str) -> Scheme | None:
     base, *options = text.split("-")
     if text == "none":
         return None
+    if text == "bf16":
+        return BF16
     scheme = {"int8": INT8, "int4": INT4}.get(base)
     if scheme is None:
         raise _unknown(text)

@@ -48,19 +48,22 @@ class Source:
     stored: Mapping[str, QuantizedWeight]
 
 
-def load_source(source: Any, *, dtype: torch.dtype, progress: Progress, allow_pickle: bool = False) -> Source:
+def load_source(
+    source: Any, *, dtype: torch.dtype, progress: Progress, allow_pickle: bool = False, max_context: int | None = None
+) -> Source:
     """Loads `source` with weights and activations in `dtype`.
 
     source: the path of a checkpoint folder (Transformers' or Meta's) or of a .gguf file, a hub id ("HuggingFaceTB/SmolLM2-135M-Instruct"), a
-    `transformers.PreTrainedModel`, or a pair of one and its tokenizer. A loaded model is put into eval mode; one of
-    another dtype is copied.
+    `transformers.PreTrainedModel`, a `torch.nn.Module` (weft.export.user_module), or a pair of one and its tokenizer. A loaded model is
+    put into eval mode; one of another dtype is copied.
+    max_context: of a module, which need not say it itself.
     allow_pickle: reads weights from pickles too (.bin, .pth). They are read without running code that is in them, as far as
         torch can tell; trust those who made them all the same.
 
     Raises weft.Error (not_found, io, corrupt, unsupported, invalid_argument, too_large).
     """
     if not isinstance(source, str | os.PathLike):
-        return _from_model(source, dtype)
+        return _from_model(source, dtype, max_context, progress)
     path = find_source(source)
     if path is None:
         hub_id = os.fspath(source)
@@ -296,18 +299,20 @@ class _without_progress_bars:
             logging.enable_progress_bar()
 
 
-def _from_model(source: Any, dtype: torch.dtype) -> Source:
+def _from_model(source: Any, dtype: torch.dtype, max_context: int | None, progress: Progress) -> Source:
+    import torch
     import transformers
 
     model, tokenizer = source if isinstance(source, tuple) and len(source) == 2 else (source, None)
-    if not isinstance(model, transformers.PreTrainedModel):
+    if not isinstance(model, torch.nn.Module):
         message = f"is a {type(model).__name__}"
-        raise Error(
-            "invalid_argument",
-            message,
-            "source",
-            "give a path, a hub id, a transformers.PreTrainedModel, or (model, tokenizer)",
-        )
+        fix = "give a path, a hub id, a transformers.PreTrainedModel, a torch.nn.Module, or (model, tokenizer)"
+        raise Error("invalid_argument", message, "source", fix)
+    device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
+    if device.type != "cpu":
+        raise Error("invalid_argument", f"the model is on {device}", "source", "move it first: model.to('cpu')")
+    if not isinstance(model, transformers.PreTrainedModel):
+        return _from_module(model, tokenizer, dtype, max_context, progress)
     if model.get_output_embeddings() is None:
         raise Error(
             "unsupported",
@@ -315,16 +320,7 @@ def _from_model(source: Any, dtype: torch.dtype) -> Source:
             "source",
             "load it with AutoModelForCausalLM",
         )
-    if model.device.type != "cpu":
-        raise Error("invalid_argument", f"the model is on {model.device}", "source", "move it first: model.to('cpu')")
-
-    with tempfile.TemporaryDirectory(prefix="weft-tokenizer-") as folder:
-        if tokenizer is None:
-            tokenizer = _tokenizer_of(model)
-        tokenizer.save_pretrained(folder)
-        if model.generation_config is not None:
-            model.generation_config.save_pretrained(folder)
-        assets = folder_assets(Path(folder), model.config.to_dict())
+    assets = _tokenizer_assets(tokenizer or _tokenizer_of(model), model.config.to_dict(), model.generation_config)
     if model.dtype != dtype:
         model = copy.deepcopy(model)
         model.config.dtype = dtype
@@ -332,6 +328,40 @@ def _from_model(source: Any, dtype: torch.dtype) -> Source:
             parameter.data = parameter.data.to(dtype)
     name = Path(model.config._name_or_path or type(model).__name__).name
     return _source(model.eval(), name=name, assets=assets, source="a loaded Transformers model")
+
+
+def _from_module(module: torch.nn.Module, tokenizer: Any, dtype: torch.dtype, max_context: int | None, progress: Progress) -> Source:
+    from weft.export.user_module import UserModule, longest_context
+
+    module.eval()
+    context = longest_context(module, max_context)
+    if any(parameter.is_floating_point() and parameter.dtype != dtype for parameter in module.parameters()):
+        module = copy.deepcopy(module)
+        for parameter in module.parameters():
+            if parameter.is_floating_point():
+                parameter.data = parameter.data.to(dtype)
+    assets = tokenizer_assets(tokenizer, progress)
+    name = type(module).__name__
+    return _source(UserModule(module, context), name=name, assets=assets, source=f"a {type(module).__module__.partition('.')[0]} module")
+
+
+def tokenizer_assets(tokenizer: Any, progress: Progress) -> dict[str, bytes]:
+    """Of what the user gave beside a module: a Transformers tokenizer, the folder of one, or None."""
+    if tokenizer is None:
+        progress.note("no tokenizer was given: the file takes and gives token ids only; give (module, tokenizer) for text")
+        return {}
+    return _tokenizer_assets(tokenizer, {}, None)
+
+
+def _tokenizer_assets(tokenizer: Any, config: dict[str, Any], generation: Any) -> dict[str, bytes]:
+    """tokenizer: a Transformers one, or the folder of one."""
+    if isinstance(tokenizer, str | os.PathLike):
+        return folder_assets(Path(tokenizer), config)
+    with tempfile.TemporaryDirectory(prefix="weft-tokenizer-") as folder:
+        tokenizer.save_pretrained(folder)
+        if generation is not None:
+            generation.save_pretrained(folder)
+        return folder_assets(Path(folder), config)
 
 
 def _tokenizer_of(model: transformers.PreTrainedModel) -> Any:

@@ -1,0 +1,7 @@
+// Mistral's tekken.json.
+#include "fuzz/check_tokenizer.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t size) {
+  weft::fuzz::check_file(weft::fuzz::view(data, size), "tekken.json");
+  return 0;
+}

@@ -1,0 +1,7 @@
+// Hugging Face's tokenizer.json.
+#include "fuzz/check_tokenizer.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t size) {
+  weft::fuzz::check_file(weft::fuzz::view(data, size), "tokenizer.json");
+  return 0;
+}

@@ -1,0 +1,2 @@
+#define WEFT_VARIANT amx
+#include "kernels/variant.h"

@@ -1,0 +1,55 @@
+"""What weft.export.executorch leaves out of XNNPACK's lowering changes no byte of the file."""
+
+import contextlib
+
+import pytest
+import torch
+from torch import nn
+
+from weft.export import executorch
+
+
+class Varied(nn.Module):
+    """Operators that many of the passes are for."""
+
+    def __init__(self):
+        super().__init__()
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            self.linear, self.conv, self.norm = nn.Linear(8, 8), nn.Conv1d(4, 4, 3, padding=1), nn.BatchNorm1d(4)
+
+    def forward(self, x):  # f32 [1, 4, 8]
+        y = self.norm(self.conv(x)).relu()
+        z = self.linear(torch.cat([x, 2 * x, x * x, x - 1, x + 1, -x], dim=1))
+        return y, z.softmax(-1)
+
+
+class Plain(nn.Module):
+    def __init__(self):
+        super().__init__()
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            self.up, self.down = nn.Linear(8, 16), nn.Linear(16, 8, bias=False)
+
+    def forward(self, x):
+        return x + self.down(torch.sigmoid(self.up(x)))
+
+
+@pytest.mark.parametrize("make", [Varied, Plain])
+def test_the_file_is_the_same_byte_for_byte(tmp_path, monkeypatch, make):
+    program = torch.export.export(make().eval().requires_grad_(False), (torch.ones(1, 4, 8),))
+    executorch.lower(program, {"weft.json": b"{}"}, tmp_path / "lean.pte")
+    for name in ("needed_passes_only", "weights_shared"):
+        monkeypatch.setattr(executorch, name, contextlib.nullcontext)
+    executorch.lower(program, {"weft.json": b"{}"}, tmp_path / "whole.pte")
+    assert (tmp_path / "lean.pte").read_bytes() == (tmp_path / "whole.pte").read_bytes()
+
+
+def test_the_lowering_is_given_back_as_it_was():
+    from executorch.backends.xnnpack._passes import XNNPACKPassManager
+    from executorch.backends.xnnpack.xnnpack_preprocess import XnnpackBackend
+
+    before = XNNPACKPassManager.transform, XnnpackBackend.copy_exported_program_for_preprocess.__func__
+    with executorch.needed_passes_only(), executorch.weights_shared():
+        assert XNNPACKPassManager.transform is not before[0]
+    assert (XNNPACKPassManager.transform, XnnpackBackend.copy_exported_program_for_preprocess.__func__) == before
