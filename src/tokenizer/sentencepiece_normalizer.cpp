@@ -38,7 +38,8 @@ class Step : public NormalizerStep {
     std::size_t next = 0;  // the first byte that comes from elsewhere
     for (std::size_t i = 0; i < result.size(); ++i) {
       while (next <= i || (next < result.size() && origins[next] == origins[i])) ++next;
-      source.push_back({place(origins[i]), place(origins[next])});
+      // Of several pieces that come from one character, SentencePiece gives all of it to the last one.
+      source.push_back({place(origins[i]), place(origins[text.trace == Trace::kOffsets ? i + 1 : next])});
     }
     text.text = std::move(result);
     text.source = std::move(source);

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <fstream>
 #include <functional>
+#include <limits>
 #include <string>
 #include <system_error>
 
@@ -27,7 +28,14 @@ namespace {
 
 constexpr std::uintmax_t kGgufHead = 8 << 20;  // bytes to read first
 
+// Places in the text of all pieces have 32 bits, whatever the limits say.
+constexpr std::uintmax_t kMostBytes = std::numeric_limits<std::uint32_t>::max();
+
 void check_size(std::uintmax_t bytes, const std::string& name, const TokenizerLimits& limits) {
+  if (bytes > kMostBytes) {
+    throw Error(ErrorCode::kTooLarge, "the file has " + std::to_string(bytes) + " bytes; no tokenizer may have 4 GiB", name,
+                "choose another file");
+  }
   if (bytes <= limits.file_bytes) return;
   throw Error(
       ErrorCode::kTooLarge,

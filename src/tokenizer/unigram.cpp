@@ -226,7 +226,15 @@ void Unigram::Encoder::emit_unknown(std::string_view text, Output& output) const
   }
   const auto byte_id = [&](char byte) { return (*options.bytes)[static_cast<unsigned char>(byte)]; };
   if (options.bytes && std::all_of(run.begin(), run.end(), [&](char byte) { return byte_id(byte) >= 0; })) {
-    for (const char byte : run) put(byte_id(byte));
+    // SentencePiece's bytes are each character's, those of tokenizers the whole run's.
+    const bool by_character = options.sums == Sums::kSingle;
+    for (std::size_t at = 0, end = 0; at < run.size(); at = end) {
+      end = by_character ? at + decode_at(run, at).length : run.size();
+      for (std::size_t i = at; i < end; ++i) {
+        output.ids.push_back(byte_id(run[i]));
+        if (output.ranges != nullptr) output.ranges->push_back({range.begin + at, range.begin + end});
+      }
+    }
     return;
   }
   if (options.unknown < 0) refuse_unknown();

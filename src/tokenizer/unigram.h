@@ -68,7 +68,8 @@ class Unigram {
 
     /// Appends the ids of well-formed `word`. A run of unknown characters is one id (or its bytes).
     /// Costs O(n) for n bytes, times the length of the longest piece.
-    /// @param ranges  If given, gets the bytes of `word` that each id covers; all of the run for one of its bytes.
+    /// @param ranges  If given, gets the bytes of `word` that each id covers; for one of a run's bytes all of the run, or
+    ///                with Sums::kSingle all of the character.
     /// @throws Error{kUnsupported}  an unknown character, without an id for it.
     void encode(std::string_view word, std::vector<Token>& out, std::vector<Range>* ranges = nullptr);
 

@@ -1,8 +1,11 @@
 // Files that aren't tokenizer.json, whole and damaged.
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <bit>
 #include <cstdio>
+#include <filesystem>
+#include <fstream>
 #include <random>
 #include <string>
 #include <vector>
@@ -169,6 +172,19 @@ TEST(TiktokenFile, NeedsAnEncoding) {
   EXPECT_THROW((void)encode(ranks(), "he"), Error);
   EXPECT_THROW((void)encode(ranks(), "he", {.encoding = "gpt-2"}), Error);
   EXPECT_THROW((void)encode(sentencepiece_model(1), "a", {.encoding = "gpt2"}), Error);
+}
+
+TEST(TokenizerFile, MayNotHaveFourGibibytesWhateverTheLimits) {
+  const std::filesystem::path path = std::filesystem::temp_directory_path() / ("weft-huge-" + std::to_string(::getpid()));
+  std::ofstream(path) << '{';
+  std::filesystem::resize_file(path, std::uintmax_t{1} << 32);  // takes no room on the disk
+  try {
+    (void)load_tokenizer(path, TokenizerLimits{.file_bytes = ~std::size_t{0}});
+    ADD_FAILURE() << "accepted";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kTooLarge);
+  }
+  std::filesystem::remove(path);
 }
 
 }  // namespace

@@ -33,12 +33,26 @@ def assert_all_equal(inputs, expected, got):
         assert have == want, f"for {given!a}"
 
 
+def offsets_of(reference, text):
+    """The library's offsets in bytes; but a character that became bytes is each one's, not the last one's alone."""
+    pieces = reference.encode(text, return_type="proto").pieces
+    offsets = [[piece.begin, piece.end] for piece in pieces]
+    for i in range(len(pieces) - 2, -1, -1):
+        if reference.is_byte(pieces[i].id) and offsets[i][0] == pieces[i].end and offsets[i + 1][0] == offsets[i][0]:
+            offsets[i][1] = offsets[i + 1][1]
+    return offsets
+
+
 def assert_equal_to_reference(ask, path, streams=True):
     reference = spm.SentencePieceProcessor(model_file=str(path))
     pieces = [reference.id_to_piece(id) for id in range(reference.vocab_size())]
     texts = corpus.torture() + corpus.random_texts(path.name, TEXTS, pieces[:20])
     ids = reference.encode(texts)
     assert_all_equal(texts, ids, ask(path, [{"encode": [[text, "text"]]} for text in texts]))
+
+    options = {"add_special_tokens": False}
+    encodings = ask(path, [{"encoding": [[[text, "text"]], None], "options": options} for text in texts])
+    assert_all_equal(texts, [offsets_of(reference, text) for text in texts], [encoding["offsets"] for encoding in encodings])
 
     rng = random.Random(2)
     ids += [[rng.randrange(len(pieces)) for _ in range(rng.randrange(1, 40))] for _ in range(TEXTS)]

@@ -147,7 +147,18 @@ class RaggedModel(torch.nn.Module):
         return logits[0].float()
 
 
-class InGraphModel(torch.nn.Module):
+class _InGraph(torch.nn.Module):
+    """What all programs of the in-graph contract can do."""
+
+    model: torch.nn.Module
+
+    def run_eager(self, tokens, positions):
+        """forward(), outside of a tracer."""
+        with _implementations(self.model, "eager"):
+            return self(tokens, positions)
+
+
+class InGraphModel(_InGraph):
     """forward(tokens i64[1, T], positions i64[T]) -> logits f32[1, T, V]; caches are buffers of this module."""
 
     def __init__(self, model: torch.nn.Module, max_context: int, first_position: int | None):
@@ -191,18 +202,13 @@ class InGraphModel(torch.nn.Module):
             setattr(module, key, None)  # a tracer's tensor must not stay
         return logits
 
-    def run_eager(self, tokens, positions):
-        """forward(), outside of a tracer."""
-        with _implementations(self.model, "eager"):
-            return self(tokens, positions)
-
 
 def _unless_first(state: torch.Tensor, positions: torch.Tensor, initial: torch.Tensor | None = None) -> torch.Tensor:
     """`state`, but `initial` (or zeros) where a sequence begins."""
     return torch.where(positions[0] == 0, torch.zeros_like(state) if initial is None else initial, state)
 
 
-class StateModel(torch.nn.Module):
+class StateModel(_InGraph):
     """The same method, one token in each call, for a state that a model keeps in its own way (weft.export.own_state)."""
 
     has_state = True
@@ -222,10 +228,8 @@ class StateModel(torch.nn.Module):
             getattr(self, name).copy_(tensor)
         return logits.float()
 
-    run_eager = forward
 
-
-class OwnCacheModel(torch.nn.Module):
+class OwnCacheModel(_InGraph):
     """The same method for a user's module that keeps its caches itself, in buffers, by position."""
 
     has_state = False
@@ -237,10 +241,8 @@ class OwnCacheModel(torch.nn.Module):
     def forward(self, tokens, positions):
         return self.model(input_ids=tokens, position_ids=positions[None]).logits.float()
 
-    run_eager = forward
 
-
-class RecomputedModel(torch.nn.Module):
+class RecomputedModel(_InGraph):
     """The same method for models that have no cache: the program keeps the tokens, and reads all of them in each call.
 
     reason: why it must.
@@ -255,8 +257,6 @@ class RecomputedModel(torch.nn.Module):
     def forward(self, tokens, positions):
         self.tokens_read.index_copy_(1, positions, tokens)
         return self.model(input_ids=self.tokens_read).logits.index_select(1, positions).float()
-
-    run_eager = forward
 
 
 @contextlib.contextmanager

@@ -320,7 +320,7 @@ def _from_model(source: Any, dtype: torch.dtype, max_context: int | None, progre
             "source",
             "load it with AutoModelForCausalLM",
         )
-    assets = _tokenizer_assets(tokenizer or _tokenizer_of(model), model.config.to_dict(), model.generation_config)
+    assets = _tokenizer_assets(_tokenizer_of(model) if tokenizer is None else tokenizer, model.config.to_dict(), model.generation_config)
     if model.dtype != dtype:
         model = copy.deepcopy(model)
         model.config.dtype = dtype
