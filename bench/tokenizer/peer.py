@@ -75,8 +75,8 @@ def load_iree(path: Path) -> tuple[Encode, Decode]:
 def load_weft(path: Path) -> tuple[Encode, Decode]:
     import weft
 
-    tokenizer = weft.Tokenizer(path)
-    return tokenizer.encode, tokenizer.decode
+    tokenizer = weft.Tokenizer.load(path)
+    return tokenizer.encode, lambda ids: tokenizer.decode(ids, specials=weft.Specials.AS_TOKENS)
 
 
 def peak_bytes() -> int:

@@ -3,6 +3,9 @@
     cmake --build build --target tokenizer_bench
     python bench/tokenizer/run.py --tokenizer TOKENIZER.json [--texts english,code] [--rounds 3] [--json FILE]
 
+TOKENIZER may be any file that weft loads; which peers load it, --peers says. "weft" among them is weft through Python, from
+the module in --build.
+
 Makes an environment of its own for the peers (from PyPI) and the texts (corpus.py) on its first run, both below --work. Each
 measurement is a fresh process with one thread; the libraries take turns, and what is compared is the least CPU time of each.
 A library that can't load the file is left out by name.
@@ -25,8 +28,10 @@ PEERS = {
     "gigatoken": "gigatoken==0.10.0",
     "fastokens": "fastokens==0.3.5",
     "iree": "iree-tokenizer==0.3.0",
+    "sentencepiece": "sentencepiece==0.2.3",
 }
 OURS = "weft (native)"
+COMPILED = "weft (compiled form)"
 
 
 def pathological(n: int) -> dict[str, bytes]:
@@ -44,8 +49,9 @@ def pathological(n: int) -> dict[str, bytes]:
     return inputs | {"random bytes": bytes(noise[:n])}
 
 
-def measure(command: list[str | Path]) -> dict | None:
+def measure(command: list[str | Path], build: Path) -> dict | None:
     environment = os.environ | {"RAYON_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
+    environment |= {"PYTHONPATH": os.pathsep.join([str(ROOT / "python"), os.environ.get("PYTHONPATH", "")]), "WEFT_BUILD_DIR": str(build)}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     if done.returncode != 0:
         print(f"{command[2]}: {done.stderr.strip().splitlines()[-1]}", file=sys.stderr)
@@ -54,33 +60,40 @@ def measure(command: list[str | Path]) -> dict | None:
 
 
 def compare(args: argparse.Namespace, python: Path, native: Path) -> dict:
-    libraries = [OURS, *args.peers.split(",")] if args.peers else [OURS]
+    libraries = [OURS, COMPILED, *(args.peers.split(",") if args.peers else [])]
+    compiled = args.work / f"{args.tokenizer.parent.name}-{os.getpid()}.weft"
+    subprocess.run([native, args.tokenizer, "--compile", compiled], check=True)
     results: dict = {}
     for text in args.texts.split(","):
         path = args.work / "corpus" / f"{text}.txt"
         runs = collections.defaultdict(list)
         for _ in range(args.rounds):
             for library in list(libraries):
-                command = [native, args.tokenizer, path, "2"]
-                if library != OURS:
+                command = [native, compiled if library == COMPILED else args.tokenizer, path, "2"]
+                if library not in (OURS, COMPILED):
                     command = [python, HERE / "peer.py", library, args.tokenizer, path, "--repeat", "2"]
-                if (run := measure(command)) is None:
+                if (run := measure(command, args.build)) is None:
                     libraries.remove(library)
                 else:
                     runs[library].append(run)
         megabytes = path.stat().st_size / 1e6
-        results[text] = {
-            library: {
-                "cold_mb_s": megabytes / min(run["encode_cpu_s"][0] for run in found),
-                "warm_mb_s": megabytes / min(min(run["encode_cpu_s"][1:]) for run in found),
-                "decode_mb_s": megabytes / min(min(run["decode_cpu_s"]) for run in found),
-                "load_s": min(run["load_cpu_s"] for run in found),
-                "load_mb": min(run["load_bytes"] for run in found) / 1e6,
-                "tokens": found[0]["tokens"],
-            }
-            for library, found in runs.items()
-        }
+        results[text] = {library: summary(found, megabytes) for library, found in runs.items()}
     return results
+
+
+def summary(runs: list[dict], megabytes: float) -> dict:
+    result = {
+        "cold_mb_s": megabytes / min(run["encode_cpu_s"][0] for run in runs),
+        "warm_mb_s": megabytes / min(min(run["encode_cpu_s"][1:]) for run in runs),
+        "decode_mb_s": megabytes / min(min(run["decode_cpu_s"]) for run in runs),
+        "load_s": min(run["load_cpu_s"] for run in runs),
+        "load_wall_s": min(run["load_s"] for run in runs),
+        "load_mb": min(run["load_bytes"] for run in runs) / 1e6,
+        "tokens": runs[0]["tokens"],
+    }
+    if "batch_1_s" in runs[0]:
+        result["two_threads"] = min(min(r["batch_1_s"]) for r in runs) / min(min(r["batch_2_s"]) for r in runs)
+    return result
 
 
 def grow(args: argparse.Namespace, native: Path) -> dict[str, float]:
@@ -94,7 +107,7 @@ def grow(args: argparse.Namespace, native: Path) -> dict[str, float]:
         for data in (half[name], whole[name]):
             path = folder / "input.txt"
             path.write_bytes(data)
-            runs = [measure([native, args.tokenizer, path, "5"]) for _ in range(args.rounds)]
+            runs = [measure([native, args.tokenizer, path, "5"], args.build) for _ in range(args.rounds)]
             times.append(min(min(run["encode_cpu_s"]) for run in runs if run))
         growth[name] = times[1] / times[0]
     return growth
@@ -104,7 +117,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tokenizer", type=Path, required=True)
     parser.add_argument("--texts", default="english,code,cyrillic,greek,devanagari,japanese,chinese,korean,khmer,tibetan,arabic")
-    parser.add_argument("--peers", default=",".join(PEERS))
+    parser.add_argument("--peers", default="tokenizers,tiktoken,gigatoken,fastokens,iree")
+    parser.add_argument("--python", type=Path, help="one that has the peers, instead of making an environment")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--build", type=Path, default=ROOT / "build")
     parser.add_argument("--work", type=Path, default=ROOT / "build" / "bench-tokenizer")
@@ -115,7 +129,7 @@ def main() -> None:
     if not native.is_file():
         sys.exit(f"{native} is missing: cmake --build {args.build} --target tokenizer_bench")
     args.work.mkdir(parents=True, exist_ok=True)
-    python = args.work / "venv" / "bin" / "python"
+    python = args.python or args.work / "venv" / "bin" / "python"
     if args.peers and not python.exists():
         venv.create(args.work / "venv", with_pip=True)
         subprocess.run([python, "-m", "pip", "install", "-q", *PEERS.values(), "numpy"], check=True)
@@ -123,15 +137,15 @@ def main() -> None:
         subprocess.run([sys.executable, HERE / "corpus.py", args.work / "corpus"], check=True)
 
     report: dict = {"texts": compare(args, python, native)}
-    print("| text | library | cold MB/s | weft / it | warm MB/s | decode MB/s | load s | load MB |")
-    print("|---|---|---|---|---|---|---|---|")
+    print("| text | library | cold MB/s | weft / it | warm MB/s | decode MB/s | load ms | load MB | 2 threads / 1 |")
+    print("|---|---|---|---|---|---|---|---|---|")
     for text, found in report["texts"].items():
         ours = found[OURS]["cold_mb_s"]
         for library, r in found.items():
             same = "" if r["tokens"] == found[OURS]["tokens"] else " (other ids)"
             print(
                 f"| {text} | {library}{same} | {r['cold_mb_s']:.1f} | {ours / r['cold_mb_s']:.1f} | {r['warm_mb_s']:.1f} "
-                f"| {r['decode_mb_s']:.0f} | {r['load_s']:.2f} | {r['load_mb']:.0f} |"
+                f"| {r['decode_mb_s']:.0f} | {r['load_s'] * 1e3:.1f} | {r['load_mb']:.0f} | {r.get('two_threads', 0):.2f} |"
             )
     if args.growth:
         report["growth"] = grow(args, native)

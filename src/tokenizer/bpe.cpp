@@ -245,6 +245,9 @@ Token* Bpe::encode_by_match(std::string_view word, Cache& cache, Token* out) con
   Token* const start = out;
   Token* first = out;      // since the last unknown character
   std::vector<bool> dead;  // places that no tokens lead on from
+  // The tokens at one place that are shorter than the one that was tried there last.
+  std::vector<PieceTrie::Longest> shorter;
+  std::size_t shorter_at = ~std::size_t{0};
   std::size_t pos = 0;
   PieceTrie::Longest next = sound_.longest(word, 0);
   const auto length_of = [&](Token id) { return origins_[static_cast<std::size_t>(id)].length; };
@@ -285,9 +288,14 @@ Token* Bpe::encode_by_match(std::string_view word, Cache& cache, Token* out) con
       next = sound_.longest(word, pos);
       continue;
     }
-    const PieceTrie::Longest shorter = sound_.longest(word.substr(0, next.end - 1), pos);
-    if (shorter.value != PieceTrie::kValues) {
-      next = shorter;
+    if (shorter_at != pos) {
+      shorter.clear();
+      shorter_at = pos;
+      sound_.walk(word.substr(0, next.end - 1), pos, [&](std::uint32_t value, std::size_t end) { shorter.push_back({value, end}); });
+    }
+    if (!shorter.empty()) {
+      next = shorter.back();
+      shorter.pop_back();
       continue;
     }
     // Nothing fits here. The way to a place is the only one, so no other way to it will do better.
