@@ -130,7 +130,7 @@ std::size_t amx_tiles(const Int8Rows& rows, std::size_t begin, std::size_t end) 
   if constexpr (Bits == 4) codes.resize(kTogether * groups * kGroupCodes);
   scales.resize(kTogether * groups * kTileRows * 2);
   const AmxConfiguration configuration;
-  _tile_loadconfig(&configuration);
+  asm volatile("ldtilecfg %0" ::"m"(configuration));  // GCC 12's own _tile_loadconfig() tells the compiler of 8 bytes of it
   for (std::size_t first = begin; first < end; first += kTogether) {
     const std::size_t n = std::min(kTogether, end - first);
     UnpackedTile tiles[kTogether];
