@@ -153,9 +153,13 @@ def make(seed):
     if isinstance(tokenizer.model, models.Unigram) and "trim_offsets" in tokenizer.to_str().partition('"post_processor"')[2]:
         # It would trim the unknown text of an unknown token, which only this library's own model remembers.
         tokenizer.post_processor = processors.TemplateProcessing(single="$A")
+    forms = set()
     for token in added_tokens(rng):
-        if token.normalized and tokenizer.normalizer is not None and not tokenizer.normalizer.normalize_str(token.content):
-            continue  # the library would find the empty text before each character
+        normalized = token.normalized and tokenizer.normalizer is not None
+        form = tokenizer.normalizer.normalize_str(token.content) if normalized else token.content
+        if not form or form in forms:
+            continue  # the library would find the empty text before each character, and of two alike any one
+        forms.add(form)
         (tokenizer.add_special_tokens if token.special else tokenizer.add_tokens)([token])
     if rng.random() < 0.15:
         tokenizer.enable_truncation(rng.randrange(4, 12), stride=rng.randrange(0, 2), strategy=rng.choice(["longest_first", "only_first"]),
