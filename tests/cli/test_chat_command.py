@@ -8,6 +8,7 @@ import select
 import signal
 import subprocess
 import termios
+import time
 
 
 def test_piped_lines_are_answered_without_prompt_marks(weft, model):
@@ -183,6 +184,11 @@ def test_ctrl_c_ends_a_piped_chat_that_waits(weft, model):
     running.stdin.write(b"Hello\nhalf a line")
     running.stdin.flush()
     assert running.stdout.readline() == b"Paris.\n"
+    # Until the thread that watches over an answer has ended, Ctrl-C is meant for that answer, though all of it has been written.
+    deadline = time.monotonic() + 30
+    while len(os.listdir(f"/proc/{running.pid}/task")) > 1:
+        assert time.monotonic() < deadline, "the answer never ended"
+        time.sleep(0.01)
     running.send_signal(signal.SIGINT)
     assert running.wait(timeout=30) == 0
     running.stdin.close()
