@@ -103,15 +103,13 @@ void add_runner(CLI::App& app, ModelChoice& model) {
       ->type_name("N")
       ->check(whole_number(1, kMaxThreads));
   app.add_flag("--float-activations", model.runner.float_activations, "Exact: round neither linears' inputs nor the cache");
-  static const std::map<std::string, CacheType> types = {
-      {"float32", CacheType::kFloat32}, {"float16", CacheType::kFloat16}, {"int8", CacheType::kInt8}};
   app.add_option("--cache-type", model.runner.cache_type, "Keep keys and values as float32, float16 or int8")
       ->type_name("TYPE")
       ->transform(CLI::Validator(
           [](std::string& name) -> std::string {
-            const auto found = types.find(name);
-            if (found == types.end()) return "'" + name + "' is none of float32, float16 and int8";
-            name = std::to_string(static_cast<int>(found->second));
+            const auto found = parse_cache_type(name);
+            if (!found) return "'" + name + "' is none of float32, float16 and int8";
+            name = std::to_string(static_cast<int>(*found));
             return {};
           },
           ""));

@@ -193,26 +193,24 @@ const char* attention(const AttentionArguments& a) {
       first_parts.push_back(first_parts.back() + end - begin);
     }
     const std::size_t parts = first_parts.back();
-    if (parts > all_units.size()) {
-      partials.resize((parts + 1) * kMaxRows * partial_floats);
-      float* const partial = partials.data();
-      const std::span<AttentionRows> units_rows = whole;
-      const std::span<const std::size_t> firsts = first_parts;
-      const auto part_of = [=](std::size_t part) { return partial + part * kMaxRows * partial_floats; };
-      scope->parallel_for()(parts, [=](std::size_t begin, std::size_t end) {
-        for (std::size_t part = begin; part < end; ++part) {
-          const std::size_t u = static_cast<std::size_t>(std::upper_bound(firsts.begin(), firsts.end(), part) - firsts.begin()) - 1;
-          AttentionRows rows = units_rows[u];
-          rows.scratch = part_of(part);
-          variant().attention_block(rows, rows.blocks().first + part - firsts[u]);
-        }
-      });
-      for (std::size_t u = 0; u < units_rows.size(); ++u) {
-        units_rows[u].scratch = part_of(parts);
-        variant().attention_merge(units_rows[u], part_of(firsts[u]), kMaxRows, firsts[u + 1] - firsts[u]);
+    partials.resize((parts + 1) * kMaxRows * partial_floats);
+    float* const partial = partials.data();
+    const std::span<AttentionRows> units_rows = whole;
+    const std::span<const std::size_t> firsts = first_parts;
+    const auto part_of = [=](std::size_t part) { return partial + part * kMaxRows * partial_floats; };
+    scope->parallel_for()(parts, [=](std::size_t begin, std::size_t end) {
+      for (std::size_t part = begin; part < end; ++part) {
+        const std::size_t u = static_cast<std::size_t>(std::upper_bound(firsts.begin(), firsts.end(), part) - firsts.begin()) - 1;
+        AttentionRows rows = units_rows[u];
+        rows.scratch = part_of(part);
+        variant().attention_block(rows, rows.blocks().first + part - firsts[u]);
       }
-      return nullptr;
+    });
+    for (std::size_t u = 0; u < units_rows.size(); ++u) {
+      units_rows[u].scratch = part_of(parts);
+      variant().attention_merge(units_rows[u], part_of(firsts[u]), kMaxRows, firsts[u + 1] - firsts[u]);
     }
+    return nullptr;
   }
   scope->parallel_for()(all_units.size(), [&](std::size_t begin, std::size_t end) {
     thread_local std::vector<float> scratch;

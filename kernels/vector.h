@@ -107,16 +107,24 @@ inline float largest_lane(Vector v) {
   return part[0];
 }
 
+// kLanes narrower numbers, which may lie anywhere; a Narrow holds those of one register.
+using HalfRegister = std::uint16_t __attribute__((vector_size(kRegisterBytes / 2)));
+using ByteRegister = std::int8_t __attribute__((vector_size(kRegisterBytes / 4)));
+template <class Narrow>
+inline Integers widen(const void* p) {
+  Integers result;
+  for (std::size_t i = 0; i < kRegisters; ++i) {
+    Narrow narrow;
+    std::memcpy(&narrow, static_cast<const char*>(p) + i * sizeof narrow, sizeof narrow);
+    result.part[i] = __builtin_convertvector(narrow, IntegerRegister);
+  }
+  return result;
+}
+
 // Bits of 16 f16 (no infinities or NaN among scales) to f32: the exponent moves over by a multiplication, which also
 // gets subnormal numbers right.
 inline Vector half_to_float(const std::uint8_t* bytes) {
-  using Halves = std::uint16_t __attribute__((vector_size(kRegisterBytes / 2)));
-  Integers bits;
-  for (std::size_t i = 0; i < kRegisters; ++i) {
-    Halves halves;
-    std::memcpy(&halves, bytes + i * sizeof halves, sizeof halves);
-    bits.part[i] = __builtin_convertvector(halves, IntegerRegister);
-  }
+  const Integers bits = widen<HalfRegister>(bytes);
   const Vector magnitude = bits_as_float((bits & 0x7fff) << 13) * 0x1p112f;
   return bits_as_float(bits_of(magnitude) | (bits & 0x8000) << 16);
 }
@@ -146,14 +154,7 @@ inline Vector load_numbers(const std::int8_t* p) {
   };
   return {{reinterpret_cast<FloatRegister>(eight(p)), reinterpret_cast<FloatRegister>(eight(p + 8))}};
 #else
-  using Bytes = std::int8_t __attribute__((vector_size(kRegisterBytes / 4)));
-  Integers whole;
-  for (std::size_t i = 0; i < kRegisters; ++i) {
-    Bytes bytes;
-    std::memcpy(&bytes, p + i * sizeof bytes, sizeof bytes);
-    whole.part[i] = __builtin_convertvector(bytes, IntegerRegister);
-  }
-  return to_float(whole);
+  return to_float(widen<ByteRegister>(p));
 #endif
 }
 

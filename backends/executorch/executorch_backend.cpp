@@ -151,16 +151,9 @@ class ExecuTorchFile final : public ModelFile {
   }
 
   [[nodiscard]] std::optional<std::string> asset(std::string_view name) const override {
-    const auto data = opened_->program->get_named_data_map();
-    if (!data.ok()) return std::nullopt;
-    auto bytes = (*data)->get_data(kAssetPrefix + std::string(name));
-    if (!bytes.ok()) {
-      if (bytes.error() == et::Error::NotFound) return std::nullopt;
-      fail(bytes.error(), where_ + ": " + std::string(name));
-    }
-    std::string text(static_cast<const char*>(bytes->data()), bytes->size());
-    bytes->Free();
-    return text;
+    const auto kept = mapped_asset(name);
+    if (!kept) return std::nullopt;
+    return std::string(kept->bytes);
   }
 
   [[nodiscard]] std::optional<KeptBytes> mapped_asset(std::string_view name) const override {

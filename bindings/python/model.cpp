@@ -21,17 +21,15 @@ namespace {
 using namespace nb::literals;
 using LogitArray = nb::ndarray<nb::numpy, float, nb::ndim<2>>;
 
-CacheType parse_cache_type(const std::optional<std::string>& name) {
+CacheType read_cache_type(const std::optional<std::string>& name) {
   if (!name) return CacheType::kAsExported;
-  if (*name == "float32") return CacheType::kFloat32;
-  if (*name == "float16") return CacheType::kFloat16;
-  if (*name == "int8") return CacheType::kInt8;
+  if (const auto type = parse_cache_type(*name)) return *type;
   refuse("'" + *name + "' is no type of cache", "cache_type", "choose float32, float16 or int8, or None for the file's own");
 }
 
 LoadedModel load(const std::filesystem::path& path, int threads, std::size_t max_context, const std::optional<std::string>& cache_type) {
   if (threads < 0) refuse(std::to_string(threads) + " is below 0", "threads", "choose a number of threads, or 0 for one a core");
-  const RunnerOptions options{.threads = threads, .max_context = max_context, .cache_type = parse_cache_type(cache_type)};
+  const RunnerOptions options{.threads = threads, .max_context = max_context, .cache_type = read_cache_type(cache_type)};
   const nb::gil_scoped_release released;
   LoadedModel loaded{.path = find_model_file(path), .shared = std::make_shared<SharedRunner>(), .model = {}};
   loaded.model = load_model(loaded.path, options);

@@ -33,6 +33,14 @@ enum class CacheType {
   kInt8,  ///< 8 bits and a scale for each head's key and value.
 };
 
+/// The type that users, weft.json and errors call "float32", "float16" or "int8"; nothing for any other name.
+[[nodiscard]] constexpr std::optional<CacheType> parse_cache_type(std::string_view name) noexcept {
+  if (name == "float32") return CacheType::kFloat32;
+  if (name == "float16") return CacheType::kFloat16;
+  if (name == "int8") return CacheType::kInt8;
+  return std::nullopt;
+}
+
 /// Something that a runner did in forward(), told on the thread that called it, once it has ended. What began and ended within another
 /// operation is a part of it.
 struct Operation {

@@ -55,7 +55,7 @@ struct ProgramInfo {
   std::size_t max_rows = 0;                    ///< R of one call; kRagged only.
   bool recurrent = false;                      ///< The state can't go back: kInGraph only; position 0 begins it anew.
   std::vector<kernels::KvLayerShape> layers;   ///< kRagged only.
-  kernels::KvType cache_type = kernels::KvType::kFloat32;  ///< kRagged only: unless RunnerOptions say otherwise.
+  CacheType cache_type = CacheType::kFloat32;  ///< kRagged only, never kAsExported: unless RunnerOptions say otherwise.
   std::uint64_t fingerprint = 0;               ///< Tells saved caches of other models apart.
 };
 

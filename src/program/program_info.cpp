@@ -81,13 +81,9 @@ ProgramInfo parse_program_info(std::string_view text, const std::string& where) 
                            static_cast<std::uint32_t>(number(layers[i][2], key + "[2]", kMaxHeadSize, where))});
   }
   if (const auto type = json.find("cache_type"); type != json.end()) {
-    if (*type == "float16") {
-      info.cache_type = kernels::KvType::kFloat16;
-    } else if (*type == "int8") {
-      info.cache_type = kernels::KvType::kInt8;
-    } else if (*type != "float32") {
-      fail(where, "cache_type is " + type->dump().substr(0, 40) + ", not float32, float16 or int8");
-    }
+    const auto known = type->is_string() ? parse_cache_type(type->get_ref<const std::string&>()) : std::nullopt;
+    if (!known) fail(where, "cache_type is " + type->dump().substr(0, 40) + ", not float32, float16 or int8");
+    info.cache_type = *known;
   }
   return info;
 }

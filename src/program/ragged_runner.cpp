@@ -36,13 +36,15 @@ class RaggedCache final : public Cache {
 };
 
 kernels::KvType choose_cache_type(const ProgramInfo& info, const RunnerOptions& options) {
-  switch (options.cache_type) {
-    case CacheType::kFloat32: return kernels::KvType::kFloat32;
+  CacheType type = options.cache_type;
+  if (type == CacheType::kAsExported) type = options.float_activations ? CacheType::kFloat32 : info.cache_type;
+  switch (type) {
     case CacheType::kFloat16: return kernels::KvType::kFloat16;
     case CacheType::kInt8: return kernels::KvType::kInt8;
-    case CacheType::kAsExported: break;
+    case CacheType::kAsExported:
+    case CacheType::kFloat32: break;
   }
-  return options.float_activations ? kernels::KvType::kFloat32 : info.cache_type;
+  return kernels::KvType::kFloat32;
 }
 
 // What is left to do of one step.

@@ -67,44 +67,9 @@ class JoinWithBlanks : public DecoderStep {
   bool first_ = true;
 };
 
-// Bytes become characters; what is no character becomes U+FFFD once it is sure.
-class ByteLevel : public DecoderStep {
+class ByteLevel : public BytesStep {
  public:
-  void push(std::string_view piece) override {
-    held_ += Decoder::bytes_of(piece);
-    emit(false);
-  }
-  void finish() override {
-    emit(true);
-    next().finish();
-  }
-
- private:
-  void emit(bool all) {
-    std::string out;
-    std::size_t pos = 0;
-    while (pos < held_.size()) {
-      const std::string_view rest = std::string_view(held_).substr(pos);
-      const std::size_t good = valid_utf8_prefix(rest);
-      if (good != 0) {
-        out += rest.substr(0, good);
-        pos += good;
-        continue;
-      }
-      const Utf8Step step = step_utf8(rest);
-      if (!all && step.length == rest.size() && step.length < 4 && may_go_on(rest)) break;
-      out += "\uFFFD";
-      pos += step.length;
-    }
-    held_.erase(0, pos);
-    if (!out.empty()) next().push(out);
-  }
-  // Whether `bytes`, an ill-formed subsequence, are the start of a character.
-  static bool may_go_on(std::string_view bytes) {
-    const auto first = static_cast<unsigned char>(bytes[0]);
-    return first >= 0xC2 && first <= 0xF4;
-  }
-  std::string held_;
+  ByteLevel() : BytesStep(Decoder::bytes_of) {}
 };
 
 class ByteFallback : public DecoderStep {
@@ -383,6 +348,41 @@ using CtcFactory = Factory<Kind::kCtc, CtcStep, std::string, std::string, bool>;
 using GatherFactory = Factory<Kind::kGather, Gather>;
 
 }  // namespace
+
+void BytesStep::push(std::string_view piece) {
+  held_ += bytes_of_(piece);
+  emit(false);
+}
+
+void BytesStep::finish() {
+  emit(true);
+  next().finish();
+}
+
+void BytesStep::emit(bool all) {
+  // Whether `bytes`, an ill-formed subsequence, are the start of a character.
+  const auto may_go_on = [](std::string_view bytes) {
+    const auto first = static_cast<unsigned char>(bytes[0]);
+    return first >= 0xC2 && first <= 0xF4;
+  };
+  std::string out;
+  std::size_t pos = 0;
+  while (pos < held_.size()) {
+    const std::string_view rest = std::string_view(held_).substr(pos);
+    const std::size_t good = valid_utf8_prefix(rest);
+    if (good != 0) {
+      out += rest.substr(0, good);
+      pos += good;
+      continue;
+    }
+    const Utf8Step step = step_utf8(rest);
+    if (!all && step.length == rest.size() && step.length < 4 && may_go_on(rest)) break;
+    out += "\uFFFD";
+    pos += step.length;
+  }
+  held_.erase(0, pos);
+  if (!out.empty()) next().push(out);
+}
 
 Decoder::Decoder() = default;
 Decoder::~Decoder() = default;

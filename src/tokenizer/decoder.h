@@ -33,6 +33,20 @@ class DecoderStep {
   DecoderStep* next_ = nullptr;
 };
 
+/// Pieces stand for bytes; those become characters, and what is no character becomes U+FFFD once it is sure.
+class BytesStep : public DecoderStep {
+ public:
+  using BytesOf = std::string (*)(std::string_view piece);
+  explicit BytesStep(BytesOf bytes_of) : bytes_of_(bytes_of) {}
+  void push(std::string_view piece) override;
+  void finish() override;
+
+ private:
+  void emit(bool all);
+  BytesOf bytes_of_;
+  std::string held_;
+};
+
 class Decoder {
  public:
   /// Pieces joined with blanks: Hugging Face's way where a file names no decoder.

@@ -38,6 +38,23 @@ class Model {
   [[nodiscard]] virtual std::unique_ptr<Encoder> start(std::size_t text_bytes) const = 0;
 };
 
+/// Encodes each word by itself, by a model's
+///   void encode(std::string_view word, std::vector<Token>& ids, std::vector<Range>* places) const;  // places may be nullptr
+template <typename Kind>
+class WordByWord : public Model::Encoder {
+ public:
+  explicit WordByWord(const Kind& model) : model_(model) {}
+  void encode(std::string_view text, std::span<const Range> words, std::vector<Token>& ids) override {
+    for (const Range& word : words) model_.encode(text.substr(word.begin, word.size()), ids, nullptr);
+  }
+  void encode_word(std::string_view word, std::vector<Token>& ids, std::vector<Range>& places) override {
+    model_.encode(word, ids, &places);
+  }
+
+ private:
+  const Kind& model_;
+};
+
 /// Reads one kind of model behind its kind.
 template <typename Kind>
 [[nodiscard]] std::unique_ptr<const Model> read_model_of(CompiledReader& reader, std::size_t pieces) {

@@ -2,7 +2,6 @@
 
 #include <utility>
 
-#include "utf8.h"
 #include "weft/error.h"
 
 namespace weft::tokenizer {
@@ -28,24 +27,8 @@ class Rwkv : public Model {
   }
 
   [[nodiscard]] std::unique_ptr<Model::Encoder> start(std::size_t) const override {
-    return std::make_unique<Encoder>(*this);
+    return std::make_unique<WordByWord<Rwkv>>(*this);
   }
-
- private:
-  class Encoder : public Model::Encoder {
-   public:
-    explicit Encoder(const Rwkv& model) : model_(model) {}
-    void encode(std::string_view text, std::span<const Range> words, std::vector<Token>& ids) override {
-      for (const Range& word : words) model_.encode(text.substr(word.begin, word.size()), ids, nullptr);
-    }
-    void encode_word(std::string_view word, std::vector<Token>& ids, std::vector<Range>& places) override {
-      model_.encode(word, ids, &places);
-    }
-
-   private:
-    const Rwkv& model_;
-  };
-
   void encode(std::string_view word, std::vector<Token>& ids, std::vector<Range>* places) const {
     for (std::size_t pos = 0; pos < word.size();) {
       const PieceTrie::Longest piece = pieces_.longest(word, pos);
@@ -61,41 +44,14 @@ class Rwkv : public Model {
     }
   }
 
+ private:
   PieceTrie pieces_;
   Token unknown_ = -1;
 };
 
-// Pieces become their bytes; what is no character becomes U+FFFD once it is sure.
-class Step : public DecoderStep {
- public:
-  void push(std::string_view piece) override {
-    held_ += unescape_rwkv(piece);
-    emit(false);
-  }
-  void finish() override {
-    emit(true);
-    next().finish();
-  }
-
- private:
-  void emit(bool all) {
-    std::size_t done = 0;
-    while (done < held_.size()) {
-      const std::string_view rest = std::string_view(held_).substr(done);
-      const Utf8Step step = step_utf8(rest);
-      const auto first = static_cast<unsigned char>(rest[0]);
-      if (!all && !step.well_formed && step.length == rest.size() && first >= 0xC2 && first <= 0xF4) break;
-      next().push(step.well_formed ? rest.substr(0, step.length) : "\uFFFD");
-      done += step.length;
-    }
-    held_.erase(0, done);
-  }
-  std::string held_;
-};
-
 class Factory : public Decoder::StepFactory {
  public:
-  [[nodiscard]] std::unique_ptr<DecoderStep> make() const override { return std::make_unique<Step>(); }
+  [[nodiscard]] std::unique_ptr<DecoderStep> make() const override { return std::make_unique<BytesStep>(unescape_rwkv); }
   void save(CompiledWriter& writer) const override { writer(Decoder::Kind::kRwkv); }
 };
 

@@ -11,21 +11,7 @@ WordPiece::WordPiece(std::vector<PieceTrie::Entry> first, std::vector<PieceTrie:
                      const Options& options)
     : first_(std::move(first)), continuing_(std::move(continuing)), options_(options) {}
 
-class WordPiece::Encoder : public Model::Encoder {
- public:
-  explicit Encoder(const WordPiece& model) : model_(model) {}
-  void encode(std::string_view text, std::span<const Range> words, std::vector<Token>& ids) override {
-    for (const Range& word : words) model_.encode(text.substr(word.begin, word.size()), ids, nullptr);
-  }
-  void encode_word(std::string_view word, std::vector<Token>& ids, std::vector<Range>& places) override {
-    model_.encode(word, ids, &places);
-  }
-
- private:
-  const WordPiece& model_;
-};
-
-std::unique_ptr<Model::Encoder> WordPiece::start(std::size_t) const { return std::make_unique<Encoder>(*this); }
+std::unique_ptr<Model::Encoder> WordPiece::start(std::size_t) const { return std::make_unique<WordByWord<WordPiece>>(*this); }
 
 void WordPiece::encode(std::string_view word, std::vector<Token>& ids, std::vector<Range>* places) const {
   const std::size_t before = ids.size(), placed = places != nullptr ? places->size() : 0;

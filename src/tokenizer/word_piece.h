@@ -38,12 +38,10 @@ class WordPiece : public Model {
   }
 
   [[nodiscard]] std::unique_ptr<Model::Encoder> start(std::size_t text_bytes) const override;
-
- private:
-  class Encoder;
-  /// Costs O(n) for n bytes, times the length of the longest piece.
+  /// For WordByWord. Costs O(n) for n bytes, times the length of the longest piece.
   void encode(std::string_view word, std::vector<Token>& ids, std::vector<Range>* places) const;
 
+ private:
   PieceTrie first_, continuing_;
   Options options_;
 };

@@ -27,11 +27,11 @@ TEST(ProgramInfo, KnowsAStateThatCannotGoBack) {
 }
 
 TEST(ProgramInfo, ReadsHowTheCacheIsKept) {
-  EXPECT_EQ(parse_program_info(kGood, "m.pte").cache_type, kernels::KvType::kFloat32);
+  EXPECT_EQ(parse_program_info(kGood, "m.pte").cache_type, CacheType::kFloat32);
   const auto with = [](const std::string& value) { return std::string(kGood).insert(1, "\"cache_type\":" + value + ","); };
-  EXPECT_EQ(parse_program_info(with("\"float32\""), "m.pte").cache_type, kernels::KvType::kFloat32);
-  EXPECT_EQ(parse_program_info(with("\"float16\""), "m.pte").cache_type, kernels::KvType::kFloat16);
-  EXPECT_EQ(parse_program_info(with("\"int8\""), "m.pte").cache_type, kernels::KvType::kInt8);
+  EXPECT_EQ(parse_program_info(with("\"float32\""), "m.pte").cache_type, CacheType::kFloat32);
+  EXPECT_EQ(parse_program_info(with("\"float16\""), "m.pte").cache_type, CacheType::kFloat16);
+  EXPECT_EQ(parse_program_info(with("\"int8\""), "m.pte").cache_type, CacheType::kInt8);
   for (const char* wrong : {"\"int4\"", "16", "null"}) EXPECT_THROW((void)parse_program_info(with(wrong), "m.pte"), Error) << wrong;
 }
 

@@ -69,12 +69,9 @@ NAMES = {"tokenizer.json", "tekken.json", "tokenizer.bin"}
 ENDINGS = {".model", ".tiktoken", ".gguf"}
 
 
-@pytest.mark.parametrize("folder", sorted(SHARED.iterdir()) if SHARED.is_dir() else [], ids=lambda folder: folder.name)
-def test_published_file(ask, ask_raw, tmp_path, folder):
-    if not folder.is_dir():
-        pytest.skip("a file about the others")
-    paths = [path for path in sorted(folder.iterdir()) if path.name in NAMES or path.suffix in ENDINGS]
-    if not paths:
-        pytest.skip("no tokenizer of a format that is loaded")
-    for path in paths:
-        assert_compiles(ask, ask_raw, path, tmp_path / "tokenizer.weft", **OPTIONS.get(folder.name, {}))
+PUBLISHED = sorted(path for path in SHARED.glob("*/*") if path.name in NAMES or path.suffix in ENDINGS)
+
+
+@pytest.mark.parametrize("path", PUBLISHED, ids=lambda path: f"{path.parent.name}-{path.name}")
+def test_published_file(ask, ask_raw, tmp_path, path):
+    assert_compiles(ask, ask_raw, path, tmp_path / "tokenizer.weft", **OPTIONS.get(path.parent.name, {}))
