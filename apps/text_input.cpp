@@ -37,12 +37,16 @@ bool wait_for_input(int interrupt) {
   return sources[1].revents == 0;
 }
 
+[[noreturn]] void fail_reading(const std::string& where) {
+  throw UsageError(where + ": can't be read: " + std::generic_category().message(errno) + "\nfix: check the path and its permissions");
+}
+
 std::string read_all(int file, const std::string& where) {
   std::string text;
   for (;;) {
     const ssize_t got = read_more(file, text);
     if (got == 0) return text;
-    if (got < 0) throw UsageError(where + ": can't be read: " + std::generic_category().message(errno));
+    if (got < 0) fail_reading(where);
     if (text.size() > kMaxTextBytes) {
       throw UsageError(where + ": is longer than " + std::to_string(kMaxTextBytes) + " bytes\nfix: give a shorter text");
     }
@@ -91,7 +95,7 @@ void check_utf8(std::string_view text, const std::string& where) {
 
 std::string read_text(const std::filesystem::path& path) {
   const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (file < 0) throw UsageError(path.string() + ": can't be read: " + std::generic_category().message(errno));
+  if (file < 0) fail_reading(path.string());
   try {
     std::string text = read_all(file, path.string());
     ::close(file);

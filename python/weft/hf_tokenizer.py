@@ -29,13 +29,21 @@ def transformers_tokenizer(source: str | os.PathLike[str] | PreTrainedTokenizerF
     Templates, tensors, names of special tokens and the like stay Transformers' own. Texts that come as lists of words are
     left to the library that the tokenizer was loaded with.
 
-    Raises weft.Error (UNSUPPORTED) if it isn't one that is read from a `tokenizer.json` ("fast").
+    Raises weft.Error (NOT_FOUND) if there is none, (UNSUPPORTED) if it isn't one that is read from a `tokenizer.json` ("fast").
     """
-    tokenizer = AutoTokenizer.from_pretrained(source, **options) if isinstance(source, (str, os.PathLike)) else copy.deepcopy(source)
+    tokenizer = _load(source, options) if isinstance(source, (str, os.PathLike)) else copy.deepcopy(source)
     if not isinstance(tokenizer, PreTrainedTokenizerFast):
         raise Error("unsupported", f"{type(tokenizer).__name__} has no tokenizer.json", "tokenizer", "load it with weft.Tokenizer.load() instead")
     tokenizer._tokenizer = _Backend(tokenizer._tokenizer)
     return tokenizer
+
+
+def _load(source: str | os.PathLike[str], options: dict[str, Any]) -> Any:
+    try:
+        return AutoTokenizer.from_pretrained(source, **options)
+    except (OSError, ValueError) as error:  # Transformers' own for a path or a hub id that holds no tokenizer
+        fix = "give a checkpoint's folder, a hub id, or a loaded tokenizer; of a model file, weft.Tokenizer.load() reads it"
+        raise Error("not_found", f"Transformers finds no tokenizer there: {str(error).splitlines()[0]}", str(source), fix) from error
 
 
 class _Encoding:

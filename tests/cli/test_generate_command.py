@@ -113,6 +113,7 @@ def test_an_empty_prompt_is_told(weft, model, tmp_path):
 def test_a_file_that_cannot_be_read_is_told(weft, model, tmp_path):
     missing = weft("generate", model, "-f", tmp_path / "none.txt")
     assert missing.code == 2 and "none.txt: can't be read: No such file" in missing.err
+    assert "fix: check the path and its permissions" in missing.err
     folder = weft("generate", model, "-f", tmp_path)
     assert folder.code == 2 and "can't be read: Is a directory" in folder.err
 

@@ -87,3 +87,11 @@ def test_refuses_what_has_no_file():
     with pytest.raises(weft.Error) as caught:
         weft.transformers_tokenizer(object())
     assert caught.value.code == "unsupported"
+
+
+def test_says_where_no_tokenizer_is(tmp_path):
+    (tmp_path / "model.pte").write_bytes(b"not JSON")
+    for path in (tmp_path / "none", tmp_path, tmp_path / "model.pte"):
+        with pytest.raises(weft.Error, match="finds no tokenizer there") as caught:
+            weft.transformers_tokenizer(path)
+        assert caught.value.where == str(path)
