@@ -10,6 +10,7 @@
 
 #include "src/program/runner_checks.h"
 #include "weft/error.h"
+#include "weft/kernels/attention.h"
 
 namespace weft {
 namespace {
@@ -52,6 +53,7 @@ class InGraphRunner final : public Runner {
         spare_(load_()),
         info_(std::move(info)),
         max_context_(choose_context(info_, options)),
+        float_activations_(options.float_activations),
         name_(std::move(name)) {}
 
   [[nodiscard]] std::size_t vocab_size() const noexcept override { return info_.vocab_size; }
@@ -135,6 +137,8 @@ class InGraphRunner final : public Runner {
     const ProgramInput inputs[] = {{tokens_.data(), {1, n}}, {positions_.data(), {n}}};
     // A call that fails may have advanced a recurrent state: then it is made again from the first token.
     const std::size_t before = std::exchange(cache.read(), info_.recurrent ? 0 : cache.read());
+    // For the operators that have no caches: quantised linears.
+    const kernels::ForwardScope scope({}, cache.instance().parallel_for(), float_activations_);
     const ProgramOutput logits = cache.instance().execute(inputs);
     check_output(logits, chunk.size(), info_.vocab_size, name_);
     cache.read() = before + chunk.size();
@@ -145,6 +149,7 @@ class InGraphRunner final : public Runner {
   std::unique_ptr<Program> spare_;  // loaded, but no cache's yet
   ProgramInfo info_;
   std::size_t max_context_;
+  bool float_activations_;
   std::string name_;
   std::vector<std::int64_t> tokens_, positions_;
 };

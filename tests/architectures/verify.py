@@ -162,7 +162,7 @@ class Traced:
         return self.reference.error(check.file_logits(path, calls, self.reference.logits.shape[1]))
 
 
-LOWERING = ("operators.py", "passes.py", "aoti.py", "executorch.py")
+LOWERING = ("operators.py", "passes.py", "graph_edits.py", "complex_numbers.py", "aoti.py", "executorch.py")
 TRACING = ("verify.py", "tiny.py", "program.py", "attention.py", "graph_cache.py", "own_state.py", "reference.py", *LOWERING)
 
 

@@ -13,6 +13,7 @@ import pytest
 import weft.export
 from weft import Error
 from weft.export import __main__ as command
+from weft.export.pass_names import PASS_NAMES
 
 PYTHON_FOLDER = Path(__file__).parents[2] / "python"
 
@@ -69,7 +70,7 @@ def test_passes_the_defaults_on(exported, checkpoint, tmp_path, capsys):
         "perplexity": None,
         "activations": "int8",
         "allow_pickle": False,
-        "passes": True,
+        "passes": PASS_NAMES,
         "check": True,
         "name": None,
         "backend": None,
@@ -110,8 +111,34 @@ def test_passes_every_option_on(exported, checkpoint, tmp_path):
         "name": "Tiny",
     }
     assert expected.items() <= exported.arguments.items()
-    assert (exported.arguments["passes"], exported.arguments["check"]) == (False, False)
+    assert (exported.arguments["passes"], exported.arguments["check"]) == ((), False)
     assert exported.arguments["allow_pickle"] is True
+
+
+@pytest.mark.parametrize(
+    ("options", "passes"),
+    [
+        (["--passes", "norm_in_linear,cache_outside"], ("cache_outside", "norm_in_linear")),
+        (["--without-pass", "tile_linears", "--without-pass", "drop_no_ops"], tuple(n for n in PASS_NAMES if n not in ("tile_linears", "drop_no_ops"))),
+        (["--passes", "norm_in_linear,cache_outside", "--without-pass", "cache_outside"], ("norm_in_linear",)),
+    ],
+)  # fmt: skip
+def test_passes_are_chosen_by_name(exported, checkpoint, tmp_path, options, passes):
+    assert command.main([str(checkpoint), "-o", str(tmp_path / "model.pte"), *options]) == 0
+    assert exported.arguments["passes"] == passes
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--passes", "norm"], "'norm' is no pass; choose of cache_outside, "),
+        (["--without-pass", "all"], "'all' is no pass"),
+        (["--no-passes", "--passes", "drop_no_ops"], "--no-passes excludes --passes"),
+    ],
+)
+def test_wrong_names_of_passes_are_told(exported, checkpoint, tmp_path, capsys, options, words):
+    assert command.main([str(checkpoint), "-o", str(tmp_path / "model.pte"), *options]) == 2
+    assert words in capsys.readouterr().err
 
 
 def test_tells_the_perplexity_where_it_was_asked_for(exported, checkpoint, tmp_path, capsys):
@@ -248,7 +275,7 @@ def test_answers_help_with_an_example_and_without_torch():
     lines = done.stdout.splitlines()
     assert lines[0].startswith("example: weft export ")
     assert lines[-1] == "0 []"
-    assert len(lines) <= 32
+    assert len(lines) <= 34
     for option in ("--out", "--default", "--backend", "--quantize", "--max-context", "--dtype", "--name", "--no-check"):
         assert option in done.stdout
 

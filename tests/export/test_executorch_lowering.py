@@ -1,4 +1,4 @@
-"""What weft.export.executorch leaves out of XNNPACK's lowering changes no byte of the file."""
+"""What weft.export.executorch leaves out of XNNPACK's lowering changes no byte of the file, and what it goes around works."""
 
 import contextlib
 
@@ -53,3 +53,34 @@ def test_the_lowering_is_given_back_as_it_was():
     with executorch.needed_passes_only(), executorch.weights_shared():
         assert XNNPACKPassManager.transform is not before[0]
     assert (XNNPACKPassManager.transform, XnnpackBackend.copy_exported_program_for_preprocess.__func__) == before
+
+
+class JoinedInPlace(nn.Module):
+    """As DeepSeek-V3 makes its keys: into memory of a size that only the call tells."""
+
+    def forward(self, x):  # f32 [T, 4]
+        joined = x.new_empty(x.shape[0], 8)
+        joined[:, :4].copy_(x)
+        joined[:, 4:].copy_(2 * x)
+        return joined + torch.empty_like(joined).copy_(joined)
+
+
+class Largest(nn.Module):
+    """As attention with sinks has it: the largest of the last of four dimensions, whose place nothing asks for."""
+
+    def forward(self, x):
+        x = x[None, None]
+        return x - x.max(-1, keepdim=True).values
+
+
+@pytest.mark.parametrize("module", [JoinedInPlace(), Largest()], ids=lambda module: type(module).__name__)
+def test_runs_for_every_size(tmp_path, module):
+    from executorch.runtime import Runtime
+
+    rows = torch.export.Dim("rows", min=1, max=16)
+    program = torch.export.export(module, (torch.ones(5, 4),), dynamic_shapes=({0: rows},))
+    executorch.lower(program, {}, tmp_path / "model.pte")
+    method = Runtime.get().load_program(tmp_path / "model.pte").load_method("forward")
+    for n in (1, 5, 16):
+        x = torch.randn(n, 4)
+        torch.testing.assert_close(method.execute([x])[0], module(x))

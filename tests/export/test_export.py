@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+import transformers
 from built import ROOT
 from tiny_models import tiny_model, tiny_tokenizer
 
@@ -44,6 +45,36 @@ def test_logits_are_the_eager_models(weft_bin, exported, architecture, backend):
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_cache_in_the_graph_gives_the_same_logits(weft_bin, exported, backend):
     assert_close(logits_of(exported("llama", backend, passes=False)), eager_logits(tiny_model("llama")))
+
+
+@pytest.mark.parametrize("passes", [["cache_outside"], ["join_parallel_linears", "norm_in_linear"]], ids=lambda names: names[0])
+def test_some_passes_alone_give_the_same_logits(weft_bin, tmp_path, passes):
+    result = export((tiny_model("llama"), tiny_tokenizer()), tmp_path / "model.pt2", passes=passes)
+    assert result.metadata["contract"] == ("ragged" if "cache_outside" in passes else "in_graph")
+    assert_close(logits_of(result.path), eager_logits(tiny_model("llama")))
+
+
+def _in_graph_model(kind: str) -> transformers.PreTrainedModel:
+    """Models whose cache the operator can't keep: a recurrent state, and attention that it isn't told all of."""
+    torch.manual_seed(0)
+    sizes = {"vocab_size": 512, "hidden_size": 64, "num_hidden_layers": 2}
+    if kind == "mamba":
+        return transformers.MambaForCausalLM(transformers.MambaConfig(**sizes, state_size=8, time_step_rank=8)).eval()
+    return transformers.BloomForCausalLM(transformers.BloomConfig(vocab_size=512, hidden_size=64, n_layer=2, n_head=4)).eval()
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("kind", ["bloom", "mamba"])
+def test_quantised_weights_beside_a_cache_in_the_graph(weft_bin, tmp_path, kind, backend):
+    path = tmp_path / ("model.pte" if backend == "executorch" else "model.pt2")
+    metadata = export((_in_graph_model(kind), tiny_tokenizer()), path, quantize="int8", max_context=256).metadata
+    assert (metadata["contract"], metadata["quantization"], metadata["activations"]) == ("in_graph", "int8", "int8")
+    expected = _in_graph_model(kind)
+    assert choose_weights(expected, make_plan("int8"), {})  # leaves the rounded weights in the model
+    assert_close(logits_of(path), eager_logits(expected), relative=5e-4 if backend == "executorch" else 1e-5)
+    # 8-bit activations are another rounding, and are not asked away.
+    rounded = check.file_logits(path, [list(range(3, 20))], 512)
+    assert 0 < np.abs(rounded - logits_of(path)[:17]).max() < 0.1 * np.abs(rounded).max()
 
 
 @pytest.mark.parametrize("method", ["int8", "int4"])
@@ -105,7 +136,7 @@ def test_packed_layout_is_what_the_header_says(bits, rows):
         ({"max_context": 3}, "3 is not from 8"),
         ({"max_context": 5000}, "made for 1024"),
         ({"quantize": "keep"}, "no quantised weights to keep"),
-        ({"quantize": "int4", "passes": False}, "needs weft's own operators"),
+        ({"passes": ["drop_no_ops", "fast_math"]}, "'fast_math' is no pass"),
     ],
 )
 def test_wrong_arguments_are_named_and_leave_nothing(tmp_path, arguments, words):

@@ -9,12 +9,14 @@ import pytest
 import torch
 from tiny_models import tiny_model
 from torch.export.graph_signature import InputKind
+from weft.export.pass_names import PASS_NAMES
 from weft.export.passes import (
     QUANTIZED_PASSES,
     drop_no_ops,
     gate_in_linear,
     join_parallel_linears,
     norm_in_linear,
+    passes_for,
     residual_in_linear,
     rotary_in_attention,
     run_passes,
@@ -128,6 +130,13 @@ def _counts(program) -> Counter:
 @pytest.fixture(scope="module", params=ARCHITECTURES)
 def architecture(request):
     return request.param
+
+
+def test_every_name_has_its_pass():
+    named = [each.__name__ for each in passes_for("aoti", PASS_NAMES)]
+    assert ("cache_outside", *named) == PASS_NAMES
+    assert [each.__name__ for each in passes_for("executorch", PASS_NAMES)] == named[:-1]
+    assert passes_for("executorch", ["norm_in_linear", "drop_no_ops"]) == (drop_no_ops, norm_in_linear)
 
 
 @pytest.mark.parametrize("passes", STEPS, ids=lambda passes: passes[-1].__name__ if len(passes) < 6 else "all")

@@ -25,17 +25,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from weft.errors import Error
+from weft.export.pass_names import PASS_NAMES, choose_passes
 from weft.export.schemes import Plan, make_plan
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from weft.export.progress import Progress
     from weft.export.quantize import QuantizedWeight
     from weft.export.sources import Source
     from weft.model import Model
 
-__all__ = ["ACTIVATIONS", "BACKENDS", "DTYPES", "ExportResult", "export"]
+__all__ = ["ACTIVATIONS", "BACKENDS", "DTYPES", "PASS_NAMES", "ExportResult", "export"]
 
 # Which backend a file's ending asks for.
 BACKENDS = {".pte": "executorch", ".pt2": "aoti"}
@@ -68,7 +69,7 @@ def export(
     calibration: str | os.PathLike[str] | None = None,
     perplexity: str | os.PathLike[str] | None = None,
     activations: str = "int8",
-    passes: bool = True,
+    passes: bool | Iterable[str] = True,
     check: bool = True,
     name: str | None = None,
     backend: str | None = None,
@@ -90,7 +91,8 @@ def export(
     perplexity: a text file to measure on, before and after; it takes two more runs over its first 16384 tokens.
     activations: one of ACTIVATIONS, for the linears whose weights are quantised: "int8" rounds their inputs, as llama.cpp does,
         and is several times as fast; with "float32" the file gives the logits of the dequantised weights.
-    passes: False leaves every optional transformation out: the caches are in the graph, all logits are computed.
+    passes: the optional transformations, by name (PASS_NAMES; docs/speed.md says what each does); True: all of them. False leaves every
+        one out: the caches are in the graph, all logits are computed.
     check: False skips running the written file.
     allow_pickle: True reads pickled weights too (.bin, .pth, Meta's), which may run code of those who made them.
 
@@ -100,7 +102,8 @@ def export(
     _check_arguments(out, backend, dtype, max_context)
     if activations not in ACTIVATIONS:
         raise Error("unsupported", f"'{activations}' is not supported", "activations", f"choose one of {', '.join(ACTIVATIONS)}")
-    _check_quantization(quantize, quantize_layers, calibration, passes)
+    passes = choose_passes(passes)
+    _check_quantization(quantize, quantize_layers, calibration)
     backend = backend or BACKENDS[out.suffix]
 
     import torch
@@ -135,15 +138,11 @@ def export(
     # The eager logits of what the file will hold, while the model still has its plain modules.
     reference = checking.eager_logits(loaded.model) if check else None
     positions = None
-    if passes:
+    if "cache_outside" in passes:
         with progress.stage("choosing where the cache lies"):
             positions, problem = ragged_positions(loaded.model)
         if problem is not None:
-            if weights:
-                message = f"quantised weights need the cache outside of the graph, but {problem}"
-                raise Error("unsupported", message, "quantize", "choose none")
             progress.note(f"the cache stays in the graph, which is slower: {problem}")
-    exchange_modules(loaded.model, weights, activations)
 
     described = _metadata(loaded, shape, name=name, dtype=dtype, quantize=_describe(plan, loaded, calibration is not None))
     rounded = any(weight.bits < 16 for weight in weights.values())
@@ -154,7 +153,7 @@ def export(
     largest = None
     with explained_failures(loaded.model), atomic_output(out, sum(state.values())) as unfinished:
         with progress.stage("tracing the model"):
-            program, contract = trace(loaded.model, positions, shape)
+            program, contract = trace(loaded.model, positions, shape, lambda: exchange_modules(loaded.model, weights, activations))
         metadata = described | contract
         assets = {
             **loaded.assets,
@@ -209,31 +208,33 @@ def _export_program(program, source, out: Path, backend: str, max_context, *, pa
     return ExportResult(out, metadata, largest)
 
 
-def trace(model, positions, shape) -> tuple[Any, dict[str, Any]]:
+def trace(model, positions, shape, exchange: Callable[[], None] | None = None) -> tuple[Any, dict[str, Any]]:
     """The exported program of a Transformers model, and what weft.json says of it.
 
     positions: weft.export.program.Positions for the ragged contract, None for the one in the graph.
+    exchange: called when the model has been tried and before it is traced, to put modules into it that can only be traced.
     """
     from weft.export.program import export_in_graph, export_ragged, layer_shapes
 
     if positions is not None:
+        if exchange is not None:
+            exchange()
         program = export_ragged(model, shape, positions)
         return program, {"contract": "ragged", "max_rows": shape.max_rows, "layers": layer_shapes(program)}
-    program, shape, recurrent = export_in_graph(model, shape)
+    program, shape, recurrent = export_in_graph(model, shape, exchange)
     return program, {"contract": "in_graph", "max_tokens": shape.max_tokens} | ({"recurrent": True} if recurrent else {})
 
 
-def lower_program(program, backend: str, assets: dict[str, bytes], out: Path, *, passes: bool = True) -> None:
-    """Writes `out`."""
-    from weft.export.passes import QUANTIZED_PASSES, few_row_linears, run_passes
+def lower_program(program, backend: str, assets: dict[str, bytes], out: Path, *, passes: Iterable[str] = PASS_NAMES) -> None:
+    """Writes `out`. passes: names of PASS_NAMES."""
+    from weft.export.complex_numbers import without_complex_numbers
+    from weft.export.passes import passes_for, run_passes
 
     if backend == "executorch":
         from weft.export.executorch import lower
     else:
         from weft.export.aoti import lower
-    if passes:
-        program = run_passes(program, (*QUANTIZED_PASSES, *((few_row_linears,) if backend == "aoti" else ())))
-    lower(program, assets, out)
+    lower(run_passes(without_complex_numbers(program), passes_for(backend, passes)), assets, out)
 
 
 def _with_own_model(source, loaded: Source) -> Source:
@@ -243,7 +244,7 @@ def _with_own_model(source, loaded: Source) -> Source:
     return dataclasses.replace(loaded, model=copy.deepcopy(loaded.model))
 
 
-def _quantize(source, loaded: Source, quantize, layers, calibration, passes: bool, progress) -> tuple[Source, Plan, dict[str, QuantizedWeight]]:
+def _quantize(source, loaded: Source, quantize, layers, calibration, passes: tuple[str, ...], progress) -> tuple[Source, Plan, dict[str, QuantizedWeight]]:
     """Chooses the weights' codes, in a copy of the model if it is the caller's own."""
     from weft.export.perplexity import read_text, text_ids
     from weft.export.quantization import choose_weights
@@ -251,10 +252,8 @@ def _quantize(source, loaded: Source, quantize, layers, calibration, passes: boo
 
     config = None if quantize is None or isinstance(quantize, str) else quantize
     by_torchao = config is not None or is_quantized(loaded.model)
-    if not passes and by_torchao:
-        raise Error("invalid_argument", "weights quantised by torchao need weft's own operators", "passes", "leave them on")
     if config is None and quantize is None:
-        quantize = "keep" if passes and (loaded.stored or by_torchao) else "none"
+        quantize = "keep" if by_torchao or (passes and loaded.stored) else "none"
     plan = make_plan("keep" if config is not None else quantize, layers)
     if by_torchao and not plan.keep:
         raise Error("invalid_argument", f"torchao has quantised the model; '{plan.name}' would round it once more", "quantize", "choose keep, or give the float model")
@@ -307,10 +306,8 @@ def _check_arguments(out: Path, backend: str | None, dtype: str, max_context: in
         raise Error("invalid_argument", f"{max_context} is not from 8 to {1 << 20}", "max_context", "choose a number of tokens in that range")
 
 
-def _check_quantization(quantize: Any, layers: Mapping[str, str] | None, calibration, passes: bool) -> None:
+def _check_quantization(quantize: Any, layers: Mapping[str, str] | None, calibration) -> None:
     plan = make_plan(quantize if isinstance(quantize, str) else "none", layers)
-    if not passes and (plan.quantizes or not isinstance(quantize, str | None)):
-        raise Error("invalid_argument", f"'{plan.name}' needs weft's own operators", "quantize", "leave --no-passes out")
     if calibration is not None and not plan.quantizes:
         raise Error("invalid_argument", "nothing is to be rounded", "calibration", "choose int4 or int8, or leave it out")
 

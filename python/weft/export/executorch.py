@@ -75,16 +75,42 @@ def weights_shared() -> Iterator[None]:
         del XnnpackBackend.copy_exported_program_for_preprocess
 
 
+def fill_empty_tensors(program: ExportedProgram) -> None:
+    """empty -> zeros. ExecuTorch's own `empty` takes no size that is only known in the call: the program would be made for the size
+    of the tracer's example alone (DeepSeek-V3's keys).
+    """
+    aten = torch.ops.aten
+    filled = {
+        aten.empty.memory_format: aten.zeros.default,
+        aten.empty_like.default: aten.zeros_like.default,
+        aten.new_empty.default: aten.new_zeros.default,
+    }
+    for node in program.graph.nodes:
+        if node.op == "call_function" and node.target in filled:
+            node.target = filled[node.target]
+            if node.target is aten.zeros.default:
+                node.kwargs = {key: value for key, value in node.kwargs.items() if key != "memory_format"}
+    program.graph_module.recompile()
+
+
+def partitioner():
+    """XNNPACK's, but for the largest of a dimension: it claims that whichever it is, and then fails for a dimension counted from the end."""
+    from executorch.backends.xnnpack.partition.config import ALL_PARTITIONER_CONFIGS
+    from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
+
+    return XnnpackPartitioner(configs=[config for config in ALL_PARTITIONER_CONFIGS if config.target_name != "max.dim"])
+
+
 def lower(program: ExportedProgram, assets: dict[str, bytes], out: Path) -> None:
     """Writes `out`. Every asset becomes a named data segment of the file."""
-    from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
     from executorch.exir import EdgeCompileConfig, ExecutorchBackendConfig, to_edge_transform_and_lower
     from executorch.exir.passes import MemoryPlanningPass
 
+    fill_empty_tensors(program)
     with needed_passes_only(), weights_shared():
         edge = to_edge_transform_and_lower(
             program,
-            partitioner=[XnnpackPartitioner()],
+            partitioner=[partitioner()],
             # The operator weft::attention is outside of the core ATen set that the check knows.
             compile_config=EdgeCompileConfig(_check_ir_validity=False),
         )

@@ -1,6 +1,6 @@
 """Optional transformations of an exported graph. Each is a function of its own that changes no result, only the speed.
 
-    program = run_passes(program, RAGGED_PASSES)
+    program = run_passes(program, passes_for("aoti", PASS_NAMES))
 
 A pass knows no architecture by name: it finds a pattern of the graph, checks everything that its replacement takes for
 granted, and leaves alone what doesn't fit. Results stay the same within f32 rounding (tests/export/test_passes.py).
@@ -12,10 +12,20 @@ from collections.abc import Callable, Iterable
 
 import torch
 from torch.export import ExportedProgram
-from torch.export.graph_signature import InputKind, InputSpec, TensorArgument
 from torch.fx import Node
 
 import weft.export.operators  # noqa: F401 (defines torch.ops.weft)
+from weft.export.graph_edits import (
+    add_constant,
+    calls,
+    constant,
+    constant_name,
+    finish,
+    insert,
+    remove_constant,
+    replace,
+    sole_user,
+)
 from weft.export.quantize import float_weight
 from weft.export.schemes import GROUP
 
@@ -33,7 +43,7 @@ def few_row_linears(program: ExportedProgram) -> None:
     For AOTInductor, whose own call for a single row (MKL's) reached 10 GB/s where the kernel reached 26, measured on two
     Zen 4 cores; with it, SmolLM2-135M in fp32 decodes 2.6x as fast. ExecuTorch's XNNPACK needs no help here.
     """
-    for node in _calls(program, _aten.linear.default):
+    for node in calls(program, _aten.linear.default):
         weight = node.args[1].meta["val"]
         if weight.dim() == 2 and weight.dtype == torch.float32:
             node.target = _weft.linear.default
@@ -46,11 +56,11 @@ def tile_linears(program: ExportedProgram) -> None:
 
     Only in programs that get weft's threads: those whose caches lie outside of the graph.
     """
-    if not _calls(program, _weft.attention.default):
+    if not calls(program, _weft.attention.default):
         return
     tiled: dict[str, Node] = {}
     for placeholder in [node for node in program.graph.nodes if node.op == "placeholder"]:
-        name = _constant_name(program, placeholder)
+        name = constant_name(program, placeholder)
         value = placeholder.meta["val"]
         if name is None or value.dtype != torch.float32 or value.dim() != 2 or value.shape[1] % GROUP != 0:
             continue
@@ -58,14 +68,14 @@ def tile_linears(program: ExportedProgram) -> None:
             continue
         rows, columns = value.shape
         if name not in tiled:
-            tiled[name] = _add_constant(program, f"{placeholder.target}_tiled", float_weight(_constant(program, placeholder)).pack())
+            tiled[name] = add_constant(program, f"{placeholder.target}_tiled", float_weight(constant(program, placeholder)).pack())
         for user in list(placeholder.users):
             if user.target is _aten.embedding.default:
-                _replace(program, user, _weft.quantized_embedding.default, (user.args[1], tiled[name], rows, columns, 32, False))
+                replace(program, user, _weft.quantized_embedding.default, (user.args[1], tiled[name], rows, columns, 32, False))
             else:
                 bias = user.args[2] if len(user.args) > 2 else None
-                _replace(program, user, _LINEAR, (user.args[0], tiled[name], bias, None, None, 0.0, rows, 32, False, 0, 32))
-        _remove_constant(program, placeholder)
+                replace(program, user, _LINEAR, (user.args[0], tiled[name], bias, None, None, 0.0, rows, 32, False, 0, 32))
+        remove_constant(program, placeholder)
 
 
 def drop_no_ops(program: ExportedProgram) -> None:
@@ -96,10 +106,10 @@ def join_parallel_linears(program: ExportedProgram) -> None:
     The input is rounded once, and one call's threads share all of the work: queries, keys and values; gate and up.
     """
     by_kind: dict[tuple, list[Node]] = {}
-    for node in _calls(program, _LINEAR):
+    for node in calls(program, _LINEAR):
         args = node.args
         plain = args[_RESIDUAL] is None and args[_NORM_WEIGHT] is None and args[_GATE] == 0
-        owned = _sole_user(args[_WEIGHT]) and (args[_BIAS] is None or _sole_user(args[_BIAS]))
+        owned = sole_user(args[_WEIGHT]) and (args[_BIAS] is None or sole_user(args[_BIAS]))
         if plain and owned and args[_FEATURES] % _TILE_ROWS == 0:
             key = (args[_INPUT], args[_BITS], args[_MINIMUM], args[_ACTIVATIONS], args[_BIAS] is None)
             by_kind.setdefault(key, []).append(node)
@@ -112,30 +122,30 @@ def join_parallel_linears(program: ExportedProgram) -> None:
         )
         features = sum(node.args[_FEATURES] for node in nodes)
         args = (source, weight, bias, None, None, 0.0, features, bits, minimum, 0, activations)
-        joined = _insert(program, nodes[0], _LINEAR, args)
+        joined = insert(program, nodes[0], _LINEAR, args)
         start = 0
         for node in nodes:
             stop = start + node.args[_FEATURES]
-            part = _insert(program, node, _aten.slice.Tensor, (joined, -1, start, stop))
+            part = insert(program, node, _aten.slice.Tensor, (joined, -1, start, stop))
             node.replace_all_uses_with(part)
-            old = [constant for constant in (node.args[_WEIGHT], node.args[_BIAS]) if constant is not None]
+            joined_ones = [part for part in (node.args[_WEIGHT], node.args[_BIAS]) if part is not None]
             program.graph.erase_node(node)
-            for constant in old:
-                _remove_constant(program, constant)
+            for old in joined_ones:
+                remove_constant(program, old)
             start = stop
 
 
 def gate_in_linear(program: ExportedProgram) -> None:
     """function(gate) * up, both slices of one quantised linear (join_parallel_linears) -> that linear's own gate."""
     gates = {_aten.silu.default: 1, _aten.gelu.default: 2}
-    for product in _calls(program, _aten.mul.Tensor):
+    for product in calls(program, _aten.mul.Tensor):
         for gate, up in (product.args, product.args[::-1]):
-            if not (isinstance(gate, Node) and isinstance(up, Node) and gate.target in gates and _sole_user(gate)):
+            if not (isinstance(gate, Node) and isinstance(up, Node) and gate.target in gates and sole_user(gate)):
                 continue
             if gate.target is _aten.gelu.default and gate.kwargs.get("approximate") != "tanh":
                 continue
             first, second = gate.args[0], up
-            if not (_is_slice(first) and _is_slice(second) and first.args[0] is second.args[0] and _sole_user(first) and _sole_user(second)):
+            if not (_is_slice(first) and _is_slice(second) and first.args[0] is second.args[0] and sole_user(first) and sole_user(second)):
                 continue
             linear = first.args[0]
             half = linear.args[_FEATURES] // 2 if linear.target is _LINEAR else 0
@@ -145,29 +155,29 @@ def gate_in_linear(program: ExportedProgram) -> None:
                 continue
             args = list(linear.args)
             args[_FEATURES], args[_GATE] = half, gates[gate.target]
-            _replace(program, product, _LINEAR, tuple(args))
+            replace(program, product, _LINEAR, tuple(args))
             break
 
 
 def norm_in_linear(program: ExportedProgram) -> None:
     """An RMS norm before a quantised linear, which is all that reads it -> the linear's own norm."""
-    for linear in _calls(program, _LINEAR):
+    for linear in calls(program, _LINEAR):
         if linear.args[_NORM_WEIGHT] is not None:
             continue
         source, norm = linear.args[_INPUT], linear.args[_INPUT]
         select = None
-        if norm.target is _aten.index_select.default and norm.args[1] == 1 and _sole_user(norm):  # the wanted rows alone
+        if norm.target is _aten.index_select.default and norm.args[1] == 1 and sole_user(norm):  # the wanted rows alone
             select, norm = norm, norm.args[0]
         found = _match_rms_norm(norm)
-        if found is None or not _sole_user(norm):
+        if found is None or not sole_user(norm):
             continue
         source, weight, epsilon = found
         if weight.op != "placeholder":  # Gemma's: 1 + weight
-            weight = _add_constant(program, f"{weight.args[0].target}_shifted", _constant(program, weight.args[0]).float() + weight.args[1])
+            weight = add_constant(program, f"{weight.args[0].target}_shifted", constant(program, weight.args[0]).float() + weight.args[1])
         if source.meta["val"].dtype != torch.float32 or weight.meta["val"].dim() != 1:
             continue
         if select is not None:
-            source = _insert(program, select, _aten.index_select.default, (source, *select.args[1:]))
+            source = insert(program, select, _aten.index_select.default, (source, *select.args[1:]))
         args = list(linear.args)
         args[_INPUT], args[_NORM_WEIGHT], args[_NORM_EPSILON] = source, weight, epsilon
         linear.args = tuple(args)
@@ -175,8 +185,8 @@ def norm_in_linear(program: ExportedProgram) -> None:
 
 def residual_in_linear(program: ExportedProgram) -> None:
     """x + linear(y) -> the linear adds x itself."""
-    for linear in _calls(program, _LINEAR):
-        if linear.args[_RESIDUAL] is not None or linear.args[_GATE] != 0 or not _sole_user(linear):
+    for linear in calls(program, _LINEAR):
+        if linear.args[_RESIDUAL] is not None or linear.args[_GATE] != 0 or not sole_user(linear):
             continue
         total = next(iter(linear.users))
         if total.target is not _aten.add.Tensor or total.kwargs or len(total.args) != 2:
@@ -186,13 +196,13 @@ def residual_in_linear(program: ExportedProgram) -> None:
             continue
         args = list(linear.args)
         args[_RESIDUAL] = other
-        _replace(program, total, _LINEAR, tuple(args))
+        replace(program, total, _LINEAR, tuple(args))
 
 
 def rotary_in_attention(program: ExportedProgram) -> None:
     """Queries and keys turned by their positions (x * cos + rotate_half(x) * sin), all sliced from one linear's result ->
     weft::rotary_attention, which reads that result in place."""
-    for attention in _calls(program, _weft.attention.default):
+    for attention in calls(program, _weft.attention.default):
         query, key, value = attention.args[:3]
         turned = _match_rotary(query), _match_rotary(key)
         if None in turned or turned[0][1:] != turned[1][1:]:
@@ -210,11 +220,17 @@ def rotary_in_attention(program: ExportedProgram) -> None:
         if not fits or source.meta["val"].shape[-1] != start or heads[1][2] != heads[2][2] or cos.meta["val"].shape[-1] != size:
             continue
         args = (source, cos, sin, *attention.args[3:6], n_heads, heads[1][2], *attention.args[6:])
-        _replace(program, attention, _weft.rotary_attention.default, args)
+        replace(program, attention, _weft.rotary_attention.default, args)
 
 
-# In the order in which they open the way for each other.
+# What all programs get, in the order of PASS_NAMES.
 QUANTIZED_PASSES = (tile_linears, drop_no_ops, join_parallel_linears, gate_in_linear, norm_in_linear, residual_in_linear, rotary_in_attention)
+
+
+def passes_for(backend: str, names: Iterable[str]) -> tuple[Callable[[ExportedProgram], None], ...]:
+    """Those of `names` (PASS_NAMES) that are edits of a graph, for this backend."""
+    every = (*QUANTIZED_PASSES, *((few_row_linears,) if backend == "aoti" else ()))
+    return tuple(each for each in every if each.__name__ in set(names))
 
 
 def run_passes(program: ExportedProgram, passes: Iterable[Callable[[ExportedProgram], None]]) -> ExportedProgram:
@@ -222,42 +238,12 @@ def run_passes(program: ExportedProgram, passes: Iterable[Callable[[ExportedProg
     for each in passes:
         each(program)
         program.graph.eliminate_dead_code()
-    outputs = next(node for node in program.graph.nodes if node.op == "output").args[0]
-    for spec, node in zip(program.graph_signature.output_specs, outputs, strict=True):
-        spec.arg = TensorArgument(node.name)
-    program.graph.lint()
-    program.graph_module.recompile()
+    finish(program)
     return program
-
-
-def _calls(program: ExportedProgram, target: object) -> list[Node]:
-    return [node for node in program.graph.nodes if node.op == "call_function" and node.target is target]
-
-
-def _sole_user(node: Node) -> bool:
-    return len(node.users) == 1
 
 
 def _is_slice(node: Node) -> bool:
     return node.target is _aten.slice.Tensor and len(node.args) == 4 and node.args[1] == -1
-
-
-def _insert(program: ExportedProgram, before: Node, target, args: tuple) -> Node:
-    """A new call before `before`, with the shapes that it gives."""
-    with program.graph.inserting_before(before):
-        node = program.graph.call_function(target, args)
-    values = torch.fx.node.map_arg(args, lambda argument: argument.meta["val"])
-    with before.meta["val"].fake_mode:
-        node.meta["val"] = target(*values)
-    return node
-
-
-def _replace(program: ExportedProgram, old: Node, target, args: tuple) -> Node:
-    new = _insert(program, old, target, args)
-    old.replace_all_uses_with(new)
-    program.graph.erase_node(old)
-    program.graph.eliminate_dead_code()
-    return new
 
 
 def _match_rms_norm(node: Node) -> tuple[Node, Node, float] | None:
@@ -334,39 +320,6 @@ def _reads_rows(user: Node, weight: Node) -> bool:
     return all(argument is None or argument.meta["val"].dtype == torch.float32 for argument in user.args)
 
 
-def _constant_name(program: ExportedProgram, placeholder: Node) -> str | None:
-    signature = program.graph_signature
-    return signature.inputs_to_buffers.get(placeholder.name) or signature.inputs_to_parameters.get(placeholder.name)
-
-
-def _constant(program: ExportedProgram, placeholder: Node) -> torch.Tensor:
-    name = _constant_name(program, placeholder)
-    return program.state_dict[name] if name in program.state_dict else program.constants[name]
-
-
-def _add_constant(program: ExportedProgram, name: str, value: torch.Tensor) -> Node:
-    """A new buffer of the program, before its inputs."""
-    specs = program.graph_signature.input_specs
-    first_input = next(i for i, spec in enumerate(specs) if spec.kind is InputKind.USER_INPUT)
-    anchor = [node for node in program.graph.nodes if node.op == "placeholder"][first_input]
-    with program.graph.inserting_before(anchor):
-        node = program.graph.placeholder(name)
-    node.meta["val"] = anchor.meta["val"].fake_mode.from_tensor(value)
-    specs.insert(first_input, InputSpec(InputKind.BUFFER, TensorArgument(node.name), node.name, persistent=True))
-    program.state_dict[node.name] = value
-    return node
-
-
 def _join_constants(program: ExportedProgram, placeholders: list[Node]) -> Node:
-    joined = torch.cat([_constant(program, placeholder) for placeholder in placeholders])
-    return _add_constant(program, f"{placeholders[0].target}_joined", joined)
-
-
-def _remove_constant(program: ExportedProgram, placeholder: Node) -> None:
-    specs = program.graph_signature.input_specs
-    index = next(i for i, spec in enumerate(specs) if getattr(spec.arg, "name", None) == placeholder.name)
-    spec = specs.pop(index)
-    program.graph.erase_node(placeholder)
-    if not any(other.target == spec.target for other in specs):
-        program.state_dict.pop(spec.target, None)
-        program.constants.pop(spec.target, None)
+    joined = torch.cat([constant(program, placeholder) for placeholder in placeholders])
+    return add_constant(program, f"{placeholders[0].target}_joined", joined)

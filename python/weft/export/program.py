@@ -450,16 +450,18 @@ def _roundings(model) -> float:
 
 
 @torch.no_grad()
-def export_in_graph(model, shape: ProgramShape) -> tuple[ExportedProgram, ProgramShape, bool]:
-    """Exports `model` with its caches as buffers; see in_graph_model()."""
+def export_in_graph(model, shape: ProgramShape, exchange=None) -> tuple[ExportedProgram, ProgramShape, bool]:
+    """Exports `model` with its caches as buffers; see in_graph_model() and weft.export.trace()."""
     wrapper, chosen, recurrent = in_graph_model(model, shape)
+    if exchange is not None:
+        exchange()
     try:
         return _export_wrapper(wrapper, chosen), chosen, recurrent
     except Exception as error:  # of many kinds: a tracer meets a length that depends on what was read
         if isinstance(wrapper, RecomputedModel):
             raise
         recomputed = RecomputedModel(model, shape.max_context, f"{type(error).__name__}: {first_line(error)[:200]}")
-        if not _is_right(recomputed, shape):
+        if exchange is None and not _is_right(recomputed, shape):  # what was exchanged can't be run here: the written file will be
             raise
         try:
             return _export_wrapper(recomputed, shape), shape, False
