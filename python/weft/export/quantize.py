@@ -9,6 +9,7 @@ N rows, K columns, G = K / 32 groups.
 from __future__ import annotations
 
 import dataclasses
+import types
 
 import numpy as np
 import torch
@@ -131,8 +132,11 @@ class _Quantized(torch.nn.Module):
 class QuantizedLinear(_Quantized):
     """input [..., K] -> [..., N]."""
 
-    def __init__(self, packed: torch.Tensor, weight: QuantizedWeight, bias: torch.Tensor | None, activations: str):
+    def __init__(self, packed: torch.Tensor, weight: QuantizedWeight, linear: torch.nn.Linear, activations: str):
         super().__init__(packed, weight)
+        bias = linear.bias
+        # Models ask for its type before they call the module (Mamba's head). Not a tensor: what would compute with it must fail.
+        self.weight = types.SimpleNamespace(dtype=linear.weight.dtype, device=linear.weight.device, shape=linear.weight.shape)
         self.activation_bits = 8 if activations == "int8" and weight.bits < 16 else 32
         self.register_buffer("bias", None if bias is None else bias.float())
 
@@ -170,7 +174,7 @@ def exchange_modules(model, weights: dict[str, QuantizedWeight], activations: st
         if key not in packed:
             packed[key] = (by_parameter[key].pack(), by_parameter[key])
         if isinstance(module, torch.nn.Linear):
-            new: torch.nn.Module = QuantizedLinear(*packed[key], module.bias, activations)
+            new: torch.nn.Module = QuantizedLinear(*packed[key], module, activations)
         else:
             # Gemma's embedding multiplies by a constant of its own.
             new = QuantizedEmbedding(*packed[key], module.weight.dtype, float(getattr(module, "scalar_embed_scale", 1.0)))
