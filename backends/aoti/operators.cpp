@@ -4,8 +4,10 @@
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/linear.h>
+#include <torch/csrc/inductor/aoti_torch/utils.h>
 #include <torch/library.h>
 
+#include <cstdint>
 #include <optional>
 #include <string>
 
@@ -166,6 +168,47 @@ at::Tensor quantized_embedding(const at::Tensor& ids, const at::Tensor& weight, 
   return out;
 }
 
+// How AOTInductor's C interface passes an argument (torch/csrc/inductor/aoti_torch/c/shim.h).
+template <class T>
+struct Passed;
+template <>
+struct Passed<const at::Tensor&> {
+  using Type = AtenTensorHandle;
+  static const at::Tensor& get(Type handle) { return *torch::aot_inductor::tensor_handle_to_tensor_pointer(handle); }
+};
+template <>
+struct Passed<const std::optional<at::Tensor>&> {
+  using Type = AtenTensorHandle*;
+  static std::optional<at::Tensor> get(Type handle) { return torch::aot_inductor::pointer_to_optional<at::Tensor>(handle); }
+};
+template <>
+struct Passed<int64_t> {
+  using Type = int64_t;
+  static int64_t get(Type value) { return value; }
+};
+template <>
+struct Passed<double> {
+  using Type = double;
+  static double get(Type value) { return value; }
+};
+template <>
+struct Passed<bool> {
+  using Type = int32_t;
+  static bool get(Type value) { return value != 0; }
+};
+
+// An operator as a C function, whose declaration python/weft/export/aoti.py makes of its schema.
+template <auto function>
+struct Shim;
+template <class... Arguments, at::Tensor (*function)(Arguments...)>
+struct Shim<function> {
+  static AOTITorchError call(typename Passed<Arguments>::Type... arguments, AtenTensorHandle* out) {
+    AOTI_TORCH_CONVERT_EXCEPTION_TO_ERROR_CODE(
+        { *out = torch::aot_inductor::new_tensor_handle(function(Passed<Arguments>::get(arguments)...)); });
+  }
+  static int64_t address() { return static_cast<int64_t>(reinterpret_cast<std::intptr_t>(&call)); }
+};
+
 }  // namespace
 
 // The schemas are those of python/weft/export/operators.py, which has defined them already where both are in one process.
@@ -186,6 +229,12 @@ TORCH_LIBRARY_FRAGMENT(weft, library) {
       "quantized_linear(Tensor input, Tensor weight, Tensor? bias, Tensor? residual, Tensor? norm_weight, float norm_epsilon, "
       "int features, int bits, bool minimum, int gate, int activations) -> Tensor");
   define("quantized_embedding(Tensor ids, Tensor weight, int rows, int columns, int bits, bool minimum) -> Tensor");
+  // For compiled programs, which call the operators' C functions themselves: a call through the dispatcher takes microseconds.
+  library.def("attention_address() -> int", &Shim<&attention>::address);
+  library.def("rotary_attention_address() -> int", &Shim<&rotary_attention>::address);
+  library.def("linear_address() -> int", &Shim<&linear>::address);
+  library.def("quantized_linear_address() -> int", &Shim<&quantized_linear>::address);
+  library.def("quantized_embedding_address() -> int", &Shim<&quantized_embedding>::address);
 }
 
 TORCH_LIBRARY_IMPL(weft, CPU, library) {

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import zipfile
 
 import numpy as np
 import pytest
@@ -45,6 +46,17 @@ def test_logits_are_the_eager_models(weft_bin, exported, architecture, backend):
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_cache_in_the_graph_gives_the_same_logits(weft_bin, exported, backend):
     assert_close(logits_of(exported("llama", backend, passes=False)), eager_logits(tiny_model("llama")))
+
+
+def test_a_compiled_program_calls_the_operators_past_the_dispatcher(weft_bin, exported):
+    """How fast that is, no test can tell; that it is so, the compiled library can."""
+    with zipfile.ZipFile(exported("llama", "aoti")) as archive:
+        names = archive.namelist()
+        library = archive.read(next(name for name in names if name.endswith(".wrapper.so")))
+    called = {name for name in ("attention", "rotary_attention", "quantized_linear", "linear") if f"weft::{name}_address\0".encode() in library}
+    assert {"rotary_attention", "quantized_linear"} <= called
+    # What goes through the dispatcher is listed beside the library.
+    assert not [name for name in names if name.endswith(".json") and "metadata" not in name and "/extra/" not in name]
 
 
 @pytest.mark.parametrize("passes", [["cache_outside"], ["join_parallel_linears", "norm_in_linear"]], ids=lambda names: names[0])

@@ -26,6 +26,35 @@ def _constants(program: ExportedProgram) -> dict[str, torch.Tensor]:
     return {name: tensor.detach() for name, tensor in tensors.items() if name in wanted}
 
 
+# How AOTInductor's C interface passes what a schema calls so (backends/aoti/operators.cpp has the other side).
+_C_TYPES = {"Tensor": "AtenTensorHandle", "Optional[Tensor]": "AtenTensorHandle*", "int": "int64_t", "float": "double", "bool": "int32_t"}
+
+
+def _c_functions() -> dict[torch._ops.OpOverload, list[str]]:
+    """For each of weft's operators the C function by which a compiled program calls it: a call through torch's dispatcher takes some 5
+    microseconds, half as long as the operator itself. The function's address is asked from an operator `..._address`, once, so
+    that a process in which nobody has registered weft's operators gets torch's error, and no symbol is looked for.
+    """
+    functions = {}
+    for name in ("attention", "rotary_attention", "linear", "quantized_linear", "quantized_embedding"):
+        operator = getattr(torch.ops.weft, name).default
+        types = [_C_TYPES[str(argument.type)] for argument in operator._schema.arguments]
+        parameters = ", ".join(f"{kind} a{i}" for i, kind in enumerate(types))
+        values = ", ".join(f"a{i}" for i in range(len(types)))
+        functions[operator] = [
+            f"""inline AOTITorchError aoti_torch_cpu_{name}({parameters}, AtenTensorHandle* out) {{
+                using Function = AOTITorchError (*)({", ".join(types)}, AtenTensorHandle*);
+                static const Function function = [] {{
+                    StableIValue address = 0;
+                    AOTI_TORCH_ERROR_CODE_CHECK(aoti_torch_call_dispatcher("weft::{name}_address", "", &address));
+                    return reinterpret_cast<Function>(address);
+                }}();
+                return function({values}, out);
+            }}"""
+        ]
+    return functions
+
+
 def lower(program: ExportedProgram, assets: dict[str, bytes], out: Path) -> None:
     """Writes `out`. Every asset becomes a file under `extra/` in the archive."""
     from torch._inductor import aot_compile
@@ -38,6 +67,7 @@ def lower(program: ExportedProgram, assets: dict[str, bytes], out: Path) -> None
         # The compiler would fix the number of threads, and its OpenMP barriers cost more than small operators take; what
         # is large runs in weft's operators, on the runner's own threads.
         "cpp.threads": 1,
+        "aot_inductor.custom_ops_to_c_shims": _c_functions(),
     }
     files = aot_compile(program.module(check_guards=False), args, kwargs, options=options)
     files = [file for file in files if not (isinstance(file, str) and file.endswith(".cpp"))]
