@@ -39,7 +39,7 @@ class Plain(nn.Module):
 def test_the_file_is_the_same_byte_for_byte(tmp_path, monkeypatch, make):
     program = torch.export.export(make().eval().requires_grad_(False), (torch.ones(1, 4, 8),))
     executorch.lower(program, {"weft.json": b"{}"}, tmp_path / "lean.pte")
-    for name in ("needed_passes_only", "weights_shared"):
+    for name in ("needed_passes_only", "weights_shared", "constants_in_place"):
         monkeypatch.setattr(executorch, name, contextlib.nullcontext)
     executorch.lower(program, {"weft.json": b"{}"}, tmp_path / "whole.pte")
     assert (tmp_path / "lean.pte").read_bytes() == (tmp_path / "whole.pte").read_bytes()
@@ -48,11 +48,21 @@ def test_the_file_is_the_same_byte_for_byte(tmp_path, monkeypatch, make):
 def test_the_lowering_is_given_back_as_it_was():
     from executorch.backends.xnnpack._passes import XNNPACKPassManager
     from executorch.backends.xnnpack.xnnpack_preprocess import XnnpackBackend
+    from executorch.exir._serialize._cord import Cord
+    from executorch.exir.emit import _emitter
 
-    before = XNNPACKPassManager.transform, XnnpackBackend.copy_exported_program_for_preprocess.__func__
-    with executorch.needed_passes_only(), executorch.weights_shared():
-        assert XNNPACKPassManager.transform is not before[0]
-    assert (XNNPACKPassManager.transform, XnnpackBackend.copy_exported_program_for_preprocess.__func__) == before
+    def state():
+        return (
+            XNNPACKPassManager.transform,
+            "copy_exported_program_for_preprocess" in vars(XnnpackBackend),
+            Cord.append,
+            "bytes" in vars(_emitter),
+        )
+
+    before = state()
+    with executorch.needed_passes_only(), executorch.weights_shared(), executorch.constants_in_place():
+        assert not any(now == then for now, then in zip(state(), before, strict=True))
+    assert state() == before
 
 
 class JoinedInPlace(nn.Module):

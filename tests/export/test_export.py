@@ -7,6 +7,7 @@ import zipfile
 
 import numpy as np
 import pytest
+import safetensors
 import torch
 import transformers
 from built import ROOT
@@ -15,6 +16,7 @@ from tiny_models import tiny_model, tiny_tokenizer
 from weft import Error
 from weft.export import check, export, quantize
 from weft.export.quantization import choose_weights
+from weft.export.quantize import float_weight
 from weft.export.rounding import round_to_nearest
 from weft.export.schemes import INT4, INT8, make_plan
 
@@ -46,6 +48,19 @@ def test_logits_are_the_eager_models(weft_bin, exported, architecture, backend):
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_cache_in_the_graph_gives_the_same_logits(weft_bin, exported, backend):
     assert_close(logits_of(exported("llama", backend, passes=False)), eager_logits(tiny_model("llama")))
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_tied_weights_are_stored_once(weft_bin, tmp_path, make_checkpoint, backend):
+    folder = make_checkpoint("llama", tie_word_embeddings=True)
+    path = tmp_path / ("model.pte" if backend == "executorch" else "model.pt2")
+    export(folder, path)
+    with safetensors.safe_open(folder / "model.safetensors", "np") as file:
+        weights = {name: file.get_tensor(name) for name in file.keys()}
+    embedding = weights["model.embed_tokens.weight"]
+    stored = path.read_bytes()
+    values = [float_weight(torch.from_numpy(embedding)).pack().numpy().tobytes(), embedding.tobytes()]
+    assert [stored.count(value[:4096]) for value in values] == [1, 0]
 
 
 def test_a_compiled_program_calls_the_operators_past_the_dispatcher(weft_bin, exported):

@@ -17,11 +17,11 @@ from torch.export import ExportedProgram
 def _constants(program: ExportedProgram) -> dict[str, torch.Tensor]:
     """Every tensor that the compiled program may ask for, by its name."""
     signature = program.graph_signature
-    wanted = {
-        *signature.inputs_to_parameters.values(),
-        *signature.inputs_to_buffers.values(),
-        *signature.inputs_to_lifted_tensor_constants.values(),
-    }
+    named = {**signature.inputs_to_parameters, **signature.inputs_to_buffers, **signature.inputs_to_lifted_tensor_constants}
+    # A tied weight is an input under each of its names, of which the graph may read one.
+    used = {node.name for node in program.graph.nodes if node.op == "placeholder" and node.users}
+    changed = set(signature.buffers_to_mutate.values())
+    wanted = {name for node, name in named.items() if node in used or name in changed}
     tensors = {**program.state_dict, **{name: value for name, value in program.constants.items() if isinstance(value, torch.Tensor)}}
     return {name: tensor.detach() for name, tensor in tensors.items() if name in wanted}
 

@@ -7,7 +7,9 @@ import copy
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import torch
+from executorch.exir._serialize._cord import FileBackedData
 from torch.export import ExportedProgram
 
 # Delegates keep their weights as named data too; the prefix keeps the assets apart (backends/executorch).
@@ -75,6 +77,45 @@ def weights_shared() -> Iterator[None]:
         del XnnpackBackend.copy_exported_program_for_preprocess
 
 
+class _Bytes(np.ndarray):
+    """u8: a constant's memory, which a copy of the program that refers to it refers to, too."""
+
+    def __deepcopy__(self, _):
+        return self
+
+
+class _BytesToWrite(FileBackedData):
+    """The same where Cord, ExecuTorch's list of what will be written, takes bytes or what lies in a file."""
+
+    def __init__(self, data: _Bytes) -> None:
+        self._data = data
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    def write_to_file(self, outfile) -> None:
+        outfile.write(self._data)
+
+    def to_bytes(self) -> bytes:
+        return self._data.tobytes()
+
+
+@contextlib.contextmanager
+def constants_in_place() -> Iterator[None]:
+    """Within the block, programs refer to their constants' memory: ExecuTorch's emitter would copy all of the weights once more."""
+    from executorch.exir._serialize._cord import Cord
+    from executorch.exir.emit import _emitter
+
+    append = Cord.append
+    _emitter.bytes = lambda memory: np.frombuffer(memory, np.uint8).view(_Bytes)
+    Cord.append = lambda cord, data: append(cord, _BytesToWrite(data) if isinstance(data, _Bytes) else data)
+    try:
+        yield
+    finally:
+        del _emitter.bytes
+        Cord.append = append
+
+
 def fill_empty_tensors(program: ExportedProgram) -> None:
     """empty -> zeros. ExecuTorch's own `empty` takes no size that is only known in the call: the program would be made for the size
     of the tracer's example alone (DeepSeek-V3's keys).
@@ -118,8 +159,6 @@ def lower(program: ExportedProgram, assets: dict[str, bytes], out: Path) -> None
         # Tables of tokenizer.weft are used where they are mapped.
         edge._named_data_store.add_named_data(_ASSET_PREFIX + name, data, alignment=64)
     # The caller lends its own memory for inputs: nothing is copied into planned buffers.
-    lowered = edge.to_executorch(
-        ExecutorchBackendConfig(memory_planning_pass=MemoryPlanningPass(alloc_graph_input=False), extract_delegate_segments=True)
-    )
-    with open(out, "wb") as file:
-        lowered.write_to_file(file)
+    config = ExecutorchBackendConfig(memory_planning_pass=MemoryPlanningPass(alloc_graph_input=False), extract_delegate_segments=True)
+    with constants_in_place(), open(out, "wb") as file:
+        edge.to_executorch(config).write_to_file(file)

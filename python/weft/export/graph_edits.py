@@ -46,15 +46,15 @@ def constant(program: ExportedProgram, placeholder: Node) -> torch.Tensor:
 
 
 def add_constant(program: ExportedProgram, name: str, value: torch.Tensor) -> Node:
-    """A new buffer of the program, before its inputs."""
+    """A new parameter of the program, before its inputs. Not a buffer: inductor would keep a copy of it, in case that it is changed."""
     specs = program.graph_signature.input_specs
     first_input = next(i for i, spec in enumerate(specs) if spec.kind is InputKind.USER_INPUT)
     anchor = [node for node in program.graph.nodes if node.op == "placeholder"][first_input]
     with program.graph.inserting_before(anchor):
         node = program.graph.placeholder(name)
     node.meta["val"] = anchor.meta["val"].fake_mode.from_tensor(value)
-    specs.insert(first_input, InputSpec(InputKind.BUFFER, TensorArgument(node.name), node.name, persistent=True))
-    program.state_dict[node.name] = value
+    specs.insert(first_input, InputSpec(InputKind.PARAMETER, TensorArgument(node.name), node.name))
+    program.state_dict[node.name] = torch.nn.Parameter(value, requires_grad=False)
     return node
 
 

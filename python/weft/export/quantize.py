@@ -124,7 +124,7 @@ class _Quantized(torch.nn.Module):
 
     def __init__(self, packed: torch.Tensor, weight: QuantizedWeight):
         super().__init__()
-        self.register_buffer("packed", packed)
+        self.packed = torch.nn.Parameter(packed, requires_grad=False)  # a buffer would be copied, in case that the program changes it
         self.rows, self.columns = weight.codes.shape
         self.bits, self.has_minimum = weight.bits, weight.minimum is not None
 
