@@ -40,9 +40,7 @@ def assert_close(actual, expected, relative=1e-5):
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("architecture", ["llama", "qwen2", "gemma"])
 def test_logits_are_the_eager_models(weft_bin, exported, architecture, backend):
-    # XNNPACK's exp and tanh are approximations: Gemma's GELU is off by 3e-4 of the largest logit, the others by 1e-6.
-    relative = 5e-4 if (architecture, backend) == ("gemma", "executorch") else 1e-5
-    assert_close(logits_of(exported(architecture, backend)), eager_logits(tiny_model(architecture)), relative)
+    assert_close(logits_of(exported(architecture, backend)), eager_logits(tiny_model(architecture)))
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -98,7 +96,7 @@ def test_quantised_weights_beside_a_cache_in_the_graph(weft_bin, tmp_path, kind,
     assert (metadata["contract"], metadata["quantization"], metadata["activations"]) == ("in_graph", "int8", "int8")
     expected = _in_graph_model(kind)
     assert choose_weights(expected, make_plan("int8"), {})  # leaves the rounded weights in the model
-    assert_close(logits_of(path), eager_logits(expected), relative=5e-4 if backend == "executorch" else 1e-5)
+    assert_close(logits_of(path), eager_logits(expected), relative=1e-5)
     # 8-bit activations are another rounding, and are not asked away.
     rounded = check.file_logits(path, [list(range(3, 20))], 512)
     assert 0 < np.abs(rounded - logits_of(path)[:17]).max() < 0.1 * np.abs(rounded).max()
