@@ -14,6 +14,7 @@
 #include "backends/aoti/operators.h"
 #include "weft/kernels/attention.h"
 #include "weft/kernels/linear.h"
+#include "weft/kernels/quantized_experts.h"
 #include "weft/kernels/quantized_linear.h"
 
 namespace weft {
@@ -119,11 +120,15 @@ kernels::QuantizedMatrix quantized_matrix(const at::Tensor& weight, int64_t rows
   return matrix;
 }
 
+// As the program says, in bits, unless the call says otherwise.
+kernels::Activations chosen_activations(int64_t bits) {
+  return bits == 8 && !kernels::ForwardScope::current_float_activations() ? kernels::Activations::kInt8 : kernels::Activations::kFloat32;
+}
+
 // The data of an optional f32 tensor of n values, or nullptr where there is none.
 const float* optional_floats(const std::optional<at::Tensor>& tensor, int64_t n, const char* name) {
   if (!tensor.has_value()) return nullptr;
-  TORCH_CHECK(tensor->scalar_type() == at::kFloat && tensor->is_contiguous() && tensor->numel() == n, "weft::quantized_linear: the ", name,
-              " is not f32 of ", n, " values");
+  TORCH_CHECK(tensor->scalar_type() == at::kFloat && tensor->is_contiguous() && tensor->numel() == n, "weft: the ", name, " is not f32 of ", n, " values");
   return tensor->const_data_ptr<float>();
 }
 
@@ -148,9 +153,31 @@ at::Tensor quantized_linear(const at::Tensor& input, const at::Tensor& weight, c
   arguments.norm_weight = optional_floats(norm_weight, columns, "norm's weight");
   arguments.norm_epsilon = static_cast<float>(norm_epsilon);
   arguments.gate = static_cast<kernels::Gate>(gate);
-  arguments.activations = activations == 8 && !kernels::ForwardScope::current_float_activations() ? kernels::Activations::kInt8
-                                                                                                  : kernels::Activations::kFloat32;
+  arguments.activations = chosen_activations(activations);
   const char* problem = kernels::quantized_linear(arguments, kernels::ForwardScope::current_parallel_for());
+  TORCH_CHECK(problem == nullptr, problem);
+  return out;
+}
+
+at::Tensor quantized_experts(const at::Tensor& input_in, const at::Tensor& experts_in, const at::Tensor& weight,
+                             const std::optional<at::Tensor>& bias, int64_t n_experts, int64_t features, int64_t bits, bool minimum,
+                             int64_t activations) {
+  TORCH_CHECK(input_in.scalar_type() == at::kFloat && input_in.dim() == 2, "weft::quantized_experts: the input is not f32 [rows, columns]");
+  TORCH_CHECK(experts_in.scalar_type() == at::kLong && experts_in.dim() == 1 && experts_in.numel() == input_in.size(0),
+              "weft::quantized_experts: experts is not i64 [rows]");
+  TORCH_CHECK(n_experts > 0 && n_experts <= INT32_MAX && features > 0 && features <= INT32_MAX, "weft::quantized_experts: no experts or features");
+  const at::Tensor input = input_in.contiguous(), experts = experts_in.contiguous();
+  const auto matrix = quantized_matrix(weight, n_experts * features, input.size(1), bits, minimum);
+  at::Tensor out = at::empty({input.size(0), features}, input.options());
+  kernels::QuantizedExpertsArguments arguments{
+      .input = input.const_data_ptr<float>(),
+      .experts = {experts.const_data_ptr<int64_t>(), static_cast<std::size_t>(experts.numel())},
+      .weight = matrix,
+      .features = static_cast<std::size_t>(features),
+      .out = out.mutable_data_ptr<float>()};
+  arguments.bias = optional_floats(bias, n_experts * features, "bias");
+  arguments.activations = chosen_activations(activations);
+  const char* problem = kernels::quantized_experts(arguments, kernels::ForwardScope::current_parallel_for());
   TORCH_CHECK(problem == nullptr, problem);
   return out;
 }
@@ -228,12 +255,16 @@ TORCH_LIBRARY_FRAGMENT(weft, library) {
   define(
       "quantized_linear(Tensor input, Tensor weight, Tensor? bias, Tensor? residual, Tensor? norm_weight, float norm_epsilon, "
       "int features, int bits, bool minimum, int gate, int activations) -> Tensor");
+  define(
+      "quantized_experts(Tensor input, Tensor experts, Tensor weight, Tensor? bias, int n_experts, int features, int bits, bool minimum, "
+      "int activations) -> Tensor");
   define("quantized_embedding(Tensor ids, Tensor weight, int rows, int columns, int bits, bool minimum) -> Tensor");
   // For compiled programs, which call the operators' C functions themselves: a call through the dispatcher takes microseconds.
   library.def("attention_address() -> int", &Shim<&attention>::address);
   library.def("rotary_attention_address() -> int", &Shim<&rotary_attention>::address);
   library.def("linear_address() -> int", &Shim<&linear>::address);
   library.def("quantized_linear_address() -> int", &Shim<&quantized_linear>::address);
+  library.def("quantized_experts_address() -> int", &Shim<&quantized_experts>::address);
   library.def("quantized_embedding_address() -> int", &Shim<&quantized_embedding>::address);
 }
 
@@ -242,6 +273,7 @@ TORCH_LIBRARY_IMPL(weft, CPU, library) {
   library.impl("rotary_attention", rotary_attention);
   library.impl("linear", linear);
   library.impl("quantized_linear", quantized_linear);
+  library.impl("quantized_experts", quantized_experts);
   library.impl("quantized_embedding", quantized_embedding);
 }
 

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "weft/kernels/attention.h"
+#include "weft/kernels/quantized_experts.h"
 #include "weft/kernels/quantized_linear.h"
 
 namespace weft::executorch_operators {
@@ -105,6 +106,11 @@ std::optional<kernels::QuantizedMatrix> quantized_matrix(const Tensor& weight, i
   return matrix;
 }
 
+// As the program says, in bits, unless the call says otherwise.
+kernels::Activations chosen_activations(int64_t bits) {
+  return bits == 8 && !kernels::ForwardScope::current_float_activations() ? kernels::Activations::kInt8 : kernels::Activations::kFloat32;
+}
+
 // Whether an optional tensor is f32 of n values, or not there; its data go to `data`.
 bool optional_floats(const executorch::aten::optional<Tensor>& tensor, std::size_t n, const float*& data) {
   if (!tensor.has_value()) return true;
@@ -138,9 +144,34 @@ const char* run_quantized_linear(const Tensor& input, const Tensor& weight, cons
   }
   arguments.norm_epsilon = static_cast<float>(norm_epsilon);
   arguments.gate = static_cast<kernels::Gate>(gate);
-  arguments.activations = activations == 8 && !kernels::ForwardScope::current_float_activations() ? kernels::Activations::kInt8
-                                                                                                  : kernels::Activations::kFloat32;
+  arguments.activations = chosen_activations(activations);
   return kernels::quantized_linear(arguments, kernels::ForwardScope::current_parallel_for());
+}
+
+const char* run_quantized_experts(const Tensor& input, const Tensor& experts, const Tensor& weight,
+                                  const executorch::aten::optional<Tensor>& bias, int64_t n_experts, int64_t features, int64_t bits,
+                                  bool minimum, int64_t activations, Tensor& out) {
+  if (input.scalar_type() != ScalarType::Float || input.dim() != 2) return "weft::quantized_experts: the input is not f32 [rows, columns]";
+  if (experts.scalar_type() != ScalarType::Long || experts.dim() != 1 || experts.numel() != input.size(0)) {
+    return "weft::quantized_experts: experts is not i64 [rows]";
+  }
+  if (n_experts <= 0 || n_experts > INT32_MAX || features <= 0 || features > INT32_MAX) return "weft::quantized_experts: no experts or features";
+  const auto matrix = quantized_matrix(weight, n_experts * features, input.size(1), bits, minimum);
+  if (!matrix) return "weft::quantized_experts: the weight's bytes don't fit its shape";
+  const executorch::aten::SizesType sizes[] = {static_cast<executorch::aten::SizesType>(input.size(0)),
+                                               static_cast<executorch::aten::SizesType>(features)};
+  if (out.scalar_type() != ScalarType::Float || executorch::runtime::resize_tensor(out, {sizes, 2}) != executorch::runtime::Error::Ok) {
+    return "weft::quantized_experts: the output is not f32, or has no room";
+  }
+  kernels::QuantizedExpertsArguments arguments{
+      .input = input.const_data_ptr<float>(),
+      .experts = {experts.const_data_ptr<int64_t>(), static_cast<std::size_t>(experts.numel())},
+      .weight = *matrix,
+      .features = static_cast<std::size_t>(features),
+      .out = out.mutable_data_ptr<float>()};
+  if (!optional_floats(bias, matrix->rows, arguments.bias)) return "weft::quantized_experts: the bias is not f32 [experts, features]";
+  arguments.activations = chosen_activations(activations);
+  return kernels::quantized_experts(arguments, kernels::ForwardScope::current_parallel_for());
 }
 
 const char* run_quantized_embedding(const Tensor& ids, const Tensor& weight, int64_t rows, int64_t columns, int64_t bits, bool minimum,
@@ -197,6 +228,13 @@ Tensor& quantized_linear_out(KernelRuntimeContext& runtime, const Tensor& input,
   return out;
 }
 
+Tensor& quantized_experts_out(KernelRuntimeContext& runtime, const Tensor& input, const Tensor& experts, const Tensor& weight,
+                              const executorch::aten::optional<Tensor>& bias, int64_t n_experts, int64_t features, int64_t bits,
+                              bool minimum, int64_t activations, Tensor& out) {
+  guard(runtime, [&] { return run_quantized_experts(input, experts, weight, bias, n_experts, features, bits, minimum, activations, out); });
+  return out;
+}
+
 Tensor& quantized_embedding_out(KernelRuntimeContext& runtime, const Tensor& ids, const Tensor& weight, int64_t rows,
                                 int64_t columns, int64_t bits, bool minimum, Tensor& out) {
   guard(runtime, [&] { return run_quantized_embedding(ids, weight, rows, columns, bits, minimum, out); });
@@ -206,6 +244,7 @@ Tensor& quantized_embedding_out(KernelRuntimeContext& runtime, const Tensor& ids
 constexpr char kAttention[] = "weft::attention.out";
 constexpr char kRotaryAttention[] = "weft::rotary_attention.out";
 constexpr char kQuantizedLinear[] = "weft::quantized_linear.out";
+constexpr char kQuantizedExperts[] = "weft::quantized_experts.out";
 constexpr char kQuantizedEmbedding[] = "weft::quantized_embedding.out";
 
 }  // namespace
@@ -217,6 +256,7 @@ void register_operators() {
         executorch::extension::make_boxed_kernel(kAttention, EXECUTORCH_FN(attention_out, kAttention)),
         executorch::extension::make_boxed_kernel(kRotaryAttention, EXECUTORCH_FN(rotary_attention_out, kRotaryAttention)),
         executorch::extension::make_boxed_kernel(kQuantizedLinear, EXECUTORCH_FN(quantized_linear_out, kQuantizedLinear)),
+        executorch::extension::make_boxed_kernel(kQuantizedExperts, EXECUTORCH_FN(quantized_experts_out, kQuantizedExperts)),
         executorch::extension::make_boxed_kernel(kQuantizedEmbedding, EXECUTORCH_FN(quantized_embedding_out, kQuantizedEmbedding)),
     };
     (void)executorch::runtime::register_kernels({kernels, std::size(kernels)});

@@ -93,7 +93,7 @@ def model_tensors(model: transformers.PreTrainedModel, architecture: str) -> dic
 def write_gguf(
     path: Path, architecture: str, metadata: dict, tensors: dict[str, np.ndarray], kind: str = "F32", floats: tuple[str, ...] = ()
 ) -> Path:
-    """Matrices are quantised to `kind`, the rest is F32; bytes are blocks of `kind` already. None in `metadata` leaves a key out.
+    """Matrices (and those of experts) are quantised to `kind`, the rest is F32; bytes are blocks of `kind` already. None in `metadata` leaves a key out.
 
     floats: tensors that stay F32.
     """
@@ -102,7 +102,7 @@ def write_gguf(
         if value is not None:
             _add(writer, key, value)
     for name, values in tensors.items():
-        number = gguf.GGMLQuantizationType[kind if values.ndim == 2 and name not in floats else "F32"]
+        number = gguf.GGMLQuantizationType[kind if values.ndim >= 2 and name not in floats else "F32"]
         blocks = values if values.dtype == np.uint8 else gguf.quants.quantize(values, number)
         writer.add_tensor(name, blocks, raw_dtype=number)
     writer.write_header_to_file()

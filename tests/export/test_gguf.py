@@ -145,6 +145,18 @@ def test_dequantises_as_the_gguf_package_does(make_gguf, load, kind):
     assert source.source == f"gguf {kind}"
 
 
+@pytest.mark.parametrize("kind", ["Q8_0", "Q4_0", "Q5_1"])
+def test_keeps_the_blocks_of_experts(make_gguf, load, kind):
+    sizes = {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 32, "norm_topk_prob": True}
+    metadata = {"qwen3moe__expert_count": 4, "qwen3moe__expert_used_count": 2, "qwen3moe__expert_feed_forward_length": 32}
+    source = load(make_gguf(tiny_model("qwen3_moe", **sizes), "qwen3moe", kind=kind, **metadata))
+    experts = {name: parameter for name, parameter in source.model.named_parameters() if ".experts." in name}
+    assert len(experts) == 2 * 2 and set(experts) <= set(source.stored)
+    for name, parameter in experts.items():
+        weight = source.stored[name]
+        np.testing.assert_allclose(weight.dequantize().reshape(parameter.shape), parameter.numpy(), rtol=1e-6, atol=1e-6, err_msg=name)
+
+
 @pytest.mark.parametrize("kind", ["Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "IQ4_NL", "IQ4_XS", "TQ1_0"])
 def test_dequantises_what_no_kernel_keeps(make_gguf, load, kind):
     # The package quantises none of these: any bytes are blocks, as long as their scales are numbers of a sane size.

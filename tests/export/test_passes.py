@@ -24,7 +24,7 @@ from weft.export.passes import (
 )
 from weft.export.program import ProgramShape, export_ragged, ragged_positions
 from weft.export.quantization import choose_weights
-from weft.export.quantize import exchange_modules
+from weft.export.quantized_modules import exchange_modules
 from weft.export.schemes import make_plan
 
 ARCHITECTURES = ["llama", "qwen2", "gemma"]

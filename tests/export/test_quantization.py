@@ -5,6 +5,7 @@ import copy
 import numpy as np
 import pytest
 import torch
+import transformers
 from built import ENDINGS
 from tiny_models import tiny_model, tiny_tokenizer
 from torchao.quantization import Int8WeightOnlyConfig, IntxWeightOnlyConfig, PerGroup, quantize_
@@ -279,3 +280,51 @@ def test_export_shows_the_perplexity_before_and_after(weft_bin, learned, tmp_pat
     assert result.metadata["quantization"] == "int4, GPTQ"
 
 
+
+
+def _experts_model(kind: str) -> transformers.PreTrainedModel:
+    torch.manual_seed(0)
+    sizes = {
+        "vocab_size": 512,
+        "hidden_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "head_dim": 16,
+        "max_position_embeddings": 256,
+        "num_experts_per_tok": 2,
+    }
+    if kind == "gpt_oss":  # transposed matrices, biases, a gate of its own
+        model = transformers.GptOssForCausalLM(transformers.GptOssConfig(**sizes, intermediate_size=32, num_local_experts=4))
+    else:
+        config = transformers.Qwen3MoeConfig(**sizes, intermediate_size=64, moe_intermediate_size=32, num_experts=4, norm_topk_prob=True)
+        model = transformers.Qwen3MoeForCausalLM(config)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            parameter.normal_(1.0 if "norm" in name else 0.0, 0.1)
+    return model.eval()
+
+
+@pytest.mark.parametrize("backend", ENDINGS)
+@pytest.mark.parametrize("kind", ["qwen3_moe", "gpt_oss"])
+def test_experts_are_quantised_too(weft_bin, tmp_path, kind, backend):
+    path = tmp_path / f"model{ENDINGS[backend]}"
+    result = export((_experts_model(kind), tiny_tokenizer()), path, quantize="int4", activations="float32")
+    expected = _experts_model(kind)
+    weights = choose_weights(expected, make_plan("int4"), {})
+    experts = [name for name in weights if ".experts." in name]
+    assert len(experts) == 2 * 2
+    assert_close(file_logits(path), eager_logits(expected), 1e-5)
+    assert result.metadata["quantization"] == "int4"
+    # Nothing of them is left as floats.
+    floats = dict(expected.named_parameters())[experts[0]].detach().numpy().tobytes()[:1024]
+    assert floats not in path.read_bytes()
+
+
+def test_a_rule_may_leave_some_experts_as_they_are(weft_bin, tmp_path):
+    rules = {"*.experts.down_proj": "none", "*.0.mlp.experts.gate_up_proj": "int8"}
+    path = tmp_path / "model.pt2"
+    export((_experts_model("qwen3_moe"), tiny_tokenizer()), path, quantize="int4", quantize_layers=rules)
+    weights = choose_weights(_experts_model("qwen3_moe"), make_plan("int4", rules), {})
+    bits = {name: weight.bits for name, weight in weights.items() if ".experts." in name}
+    assert bits == {"model.layers.0.mlp.experts.gate_up_proj": 8, "model.layers.1.mlp.experts.gate_up_proj": 4}

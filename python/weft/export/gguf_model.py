@@ -228,7 +228,7 @@ def load_gguf_model(
         parameter: [_StoredWeight(file, tensor, _row_order(architecture, config, tensor)) for tensor in tensors]
         for parameter, tensors in names.items()
     }
-    stored = StoredWeights({parameter: weights[0] for parameter, weights in parts.items() if len(weights) == 1})
+    stored = StoredWeights(parts)
     parameters = dict(model.named_parameters(remove_duplicate=False))
     with progress.stage("reading weights", size=sum(tensor.data.nbytes for each in names.values() for tensor in each)) as stage:
         for parameter, weights in parts.items():
@@ -421,8 +421,9 @@ class _StoredWeight:
                 parameter.view(rows, -1)[places] = values
 
     def keep(self) -> QuantizedWeight:
-        """The very blocks of the file."""
+        """The very blocks of the file; of experts, one's rows behind the other's."""
         data = np.asarray(self.tensor.data)
+        data = data.reshape(-1, data.shape[-1])
         if self.order is not None:
             data = np.empty_like(data)
             data[self.order] = self.tensor.data
@@ -432,15 +433,30 @@ class _StoredWeight:
         return weight
 
 
+def _joined_experts(parts: list[QuantizedWeight], experts: int) -> QuantizedWeight:
+    """Each expert's rows of all parts one behind the other: its gate's and what is gated."""
+
+    def joined(fields: list[np.ndarray | None]) -> np.ndarray | None:
+        if fields[0] is None:
+            return None
+        columns = fields[0].shape[1]
+        return np.concatenate([field.reshape(experts, -1, columns) for field in fields], axis=1).reshape(-1, columns)
+
+    codes, scale, minimum = (joined([getattr(part, name) for part in parts]) for name in ("codes", "scale", "minimum"))
+    return QuantizedWeight(codes, scale, minimum, parts[0].bits)
+
+
 class StoredWeights(Mapping[str, QuantizedWeight]):
     """What a file holds in groups of 32, by the parameter's name. Nothing is read before it is asked for."""
 
-    def __init__(self, weights: dict[str, _StoredWeight]) -> None:
+    def __init__(self, weights: dict[str, list[_StoredWeight]]) -> None:
         self.weights = weights
-        self._kept = [name for name, weight in weights.items() if weight.tensor.type.name in _KEPT_TYPES]
+        kinds = {name: {part.tensor.type.name for part in parts} for name, parts in weights.items()}
+        self._kept = [name for name, types in kinds.items() if len(types) == 1 and types <= set(_KEPT_TYPES)]
 
     def __getitem__(self, name: str) -> QuantizedWeight:
-        return self.weights[name].keep()
+        parts = self.weights[name]
+        return _joined_experts([part.keep() for part in parts], parts[0].tensor.shape[0]) if len(parts) > 1 else parts[0].keep()
 
     def __contains__(self, name: object) -> bool:
         return name in self._kept

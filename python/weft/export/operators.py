@@ -20,6 +20,9 @@ _QUANTIZED_LINEAR = (
     "(Tensor input, Tensor weight, Tensor? bias, Tensor? residual, Tensor? norm_weight, float norm_epsilon, "
     "int features, int bits, bool minimum, int gate, int activations"
 )
+_QUANTIZED_EXPERTS = (
+    "(Tensor input, Tensor experts, Tensor weight, Tensor? bias, int n_experts, int features, int bits, bool minimum, int activations"
+)
 _QUANTIZED_EMBEDDING = "(Tensor ids, Tensor weight, int rows, int columns, int bits, bool minimum"
 
 _library = torch.library.Library("weft", "FRAGMENT")
@@ -62,6 +65,8 @@ _define(
 # input f32 [..., K] -> [..., features]. gate: 0 none, 1 SiLU, 2 GELU by tanh, and then the weight has 2 * features rows;
 # activations: bits of each input value, 8 or 32 (include/weft/kernels/quantized_linear.h).
 _define("quantized_linear", _QUANTIZED_LINEAR, lambda input, *rest: (*input.shape[:-1], rest[5]))
+# input f32 [R, K], experts i64 [R], of n_experts matrices of `features` rows each -> [R, features].
+_define("quantized_experts", _QUANTIZED_EXPERTS, lambda input, *rest: (input.shape[0], rest[4]))
 # ids i64 [...] -> [..., columns].
 _define("quantized_embedding", _QUANTIZED_EMBEDDING, lambda ids, weight, rows, columns, *_: (*ids.shape, columns))
 

@@ -26,7 +26,7 @@ from weft.export.graph_edits import (
     replace,
     sole_user,
 )
-from weft.export.quantize import float_weight
+from weft.export.quantize import TILE_ROWS, float_weight
 from weft.export.schemes import GROUP
 
 _aten, _weft = torch.ops.aten, torch.ops.weft
@@ -34,7 +34,6 @@ _LINEAR = _weft.quantized_linear.default
 
 # Where weft::quantized_linear's arguments stand (python/weft/export/operators.py).
 _INPUT, _WEIGHT, _BIAS, _RESIDUAL, _NORM_WEIGHT, _NORM_EPSILON, _FEATURES, _BITS, _MINIMUM, _GATE, _ACTIVATIONS = range(11)
-_TILE_ROWS = 16
 
 
 def few_row_linears(program: ExportedProgram) -> None:
@@ -110,7 +109,7 @@ def join_parallel_linears(program: ExportedProgram) -> None:
         args = node.args
         plain = args[_RESIDUAL] is None and args[_NORM_WEIGHT] is None and args[_GATE] == 0
         owned = sole_user(args[_WEIGHT]) and (args[_BIAS] is None or sole_user(args[_BIAS]))
-        if plain and owned and args[_FEATURES] % _TILE_ROWS == 0:
+        if plain and owned and args[_FEATURES] % TILE_ROWS == 0:
             key = (args[_INPUT], args[_BITS], args[_MINIMUM], args[_ACTIVATIONS], args[_BIAS] is None)
             by_kind.setdefault(key, []).append(node)
     for (source, bits, minimum, activations, unbiased), nodes in by_kind.items():
@@ -149,7 +148,7 @@ def gate_in_linear(program: ExportedProgram) -> None:
                 continue
             linear = first.args[0]
             half = linear.args[_FEATURES] // 2 if linear.target is _LINEAR else 0
-            if half == 0 or len(linear.users) != 2 or half % _TILE_ROWS != 0:
+            if half == 0 or len(linear.users) != 2 or half % TILE_ROWS != 0:
                 continue
             if first.args[2:] != (0, half) or second.args[2:] != (half, 2 * half):
                 continue
