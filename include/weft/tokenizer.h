@@ -153,8 +153,8 @@ class Tokenizer {
   /// Whether `token` is a control token: no text of its own, never made from a user's text.
   [[nodiscard]] virtual bool is_special(Token token) const = 0;
 
-  /// Encodes one text by one author.
-  [[nodiscard]] std::vector<Token> encode(std::string_view text, Specials specials) const;
+  /// Encodes one text by one author. Unless overridden, as one part.
+  [[nodiscard]] virtual std::vector<Token> encode(std::string_view text, Specials specials) const;
   [[nodiscard]] Encoding encode(std::string_view text, Specials specials, const EncodeOptions& options) const;
   [[nodiscard]] Encoding encode_pair(std::string_view first, std::string_view second, Specials specials,
                                      const EncodeOptions& options) const;
