@@ -253,9 +253,7 @@ Token* Bpe::encode_by_match(std::string_view word, Cache& cache, Token* out) con
   for (;;) {
     if (next.value == PieceTrie::kValues) {  // unknown; only an alphabet of characters has such
       if (!ends_character(word, pos)) return give_up();
-      std::size_t end = pos;
-      do end += decode_at(word, end).length;
-      while (end < word.size() && sound_.longest(word, end).value == PieceTrie::kValues);
+      const std::size_t end = unknown_end(word, pos);
       std::vector<Token> symbols;
       alphabet_.start(word.substr(pos, end - pos), symbols);
       first = out = std::copy(symbols.begin(), symbols.end(), out);
@@ -387,6 +385,7 @@ void Bpe::Encoder::encode_word(std::string_view word, std::vector<Token>& ids, s
     places.push_back({0, word.size()});
     return;
   }
+  if (bpe_.by_match_ && encode_matched(word, ids, places)) return;
   std::vector<Token> symbols;
   std::vector<std::uint32_t> lengths;
   bpe_.alphabet_.start(word, symbols, &lengths);
@@ -397,6 +396,38 @@ void Bpe::Encoder::encode_word(std::string_view word, std::vector<Token>& ids, s
     places.push_back({pos, pos + lengths[i]});
     pos += lengths[i];
   }
+}
+
+// The ids of encode(), and where they stand: each is spelled by its bytes, or one of those that an unknown run becomes. Does
+// nothing where that isn't so, as with whole words that merges don't make.
+bool Bpe::Encoder::encode_matched(std::string_view word, std::vector<Token>& ids, std::vector<Range>& places) {
+  const std::size_t ids_before = ids.size(), places_before = places.size();
+  const Range whole{0, word.size()};
+  encode(word, {&whole, 1}, ids);
+  std::size_t pos = 0;
+  for (std::size_t i = ids_before; i < ids.size(); ++i) {
+    if (bpe_.alphabet_.is_substitute(ids[i])) {
+      if (!bpe_.is_unknown_at(word, pos)) break;
+      std::vector<Token> symbols;
+      std::vector<std::uint32_t> lengths;
+      bpe_.alphabet_.start(word.substr(pos, bpe_.unknown_end(word, pos) - pos), symbols, &lengths);
+      if (symbols.size() > ids.size() - i || !std::equal(symbols.begin(), symbols.end(), &ids[i])) break;
+      for (const std::uint32_t length : lengths) {
+        places.push_back({pos, pos + length});
+        pos += length;
+      }
+      i += symbols.size() - 1;
+      continue;
+    }
+    const std::size_t length = bpe_.origins_[static_cast<std::size_t>(ids[i])].length;
+    if (length == 0 || length > word.size() - pos) break;
+    places.push_back({pos, pos + length});
+    pos += length;
+  }
+  if (pos == word.size() && places.size() - places_before == ids.size() - ids_before) return true;
+  ids.resize(ids_before);
+  places.resize(places_before);
+  return false;
 }
 
 Token Bpe::find_whole(std::string_view word) const {

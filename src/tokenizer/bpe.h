@@ -67,6 +67,7 @@ class Bpe : public Model {
 
    private:
     Token* encode_long(std::string_view word, Token* out);
+    bool encode_matched(std::string_view word, std::vector<Token>& ids, std::vector<Range>& places);
 
     const Bpe& bpe_;
     std::unique_ptr<Cache> cache_;
@@ -140,6 +141,15 @@ class Bpe : public Model {
   [[nodiscard]] bool parts_stay_apart(Token left, Token right, std::uint32_t limit) const;
   [[nodiscard]] bool stay_apart(Token left, Token right, std::string_view text) const;
   Token* encode_word(std::string_view word, Cache& cache, Token* out) const;
+  [[nodiscard]] bool is_unknown_at(std::string_view word, std::size_t pos) const {
+    return sound_.longest(word, pos).value == PieceTrie::kValues;
+  }
+  /// Where the run of unknown characters ends that starts at `pos`.
+  [[nodiscard]] std::size_t unknown_end(std::string_view word, std::size_t pos) const {
+    do pos += decode_at(word, pos).length;
+    while (pos < word.size() && is_unknown_at(word, pos));
+    return pos;
+  }
   Token* encode_by_match(std::string_view word, Cache& cache, Token* out) const;
   [[nodiscard]] Token find_whole(std::string_view word) const;
   [[nodiscard]] bool is_its_own_merge(Token id) const;

@@ -408,9 +408,20 @@ void StagedTokenizer::trace(const Input& input, Draft& draft) const {
       ++word_number;
       continue;
     }
-    NormalizedText normalized = NormalizedText::of(part, Trace::kOffsets, stretch.range.begin);
+    // Where nothing has changed the text, a place in it is a place in the original; no byte needs to remember its own.
     const bool changed = !stages_.normalizer.leaves(part);
-    if (changed) stages_.normalizer.apply(normalized);
+    NormalizedText normalized;
+    const auto remember = [&] { normalized = NormalizedText::of(part, Trace::kOffsets, stretch.range.begin); };
+    if (changed) {
+      remember();
+      stages_.normalizer.apply(normalized);
+    }
+    const std::string_view current = changed ? normalized.text : part;
+    const auto original = [&](Range range) {  // of bytes of `part`
+      while (!ends_character(part, range.begin)) --range.begin;
+      while (!ends_character(part, range.end)) ++range.end;
+      return Range{stretch.range.begin + range.begin, stretch.range.begin + range.end};
+    };
     std::vector<Range> sources;
     if (changed && authors.is_mixed()) {
       NormalizedText by_author = NormalizedText::of(part, Trace::kAuthors, stretch.range.begin);
@@ -418,30 +429,40 @@ void StagedTokenizer::trace(const Input& input, Draft& draft) const {
       sources = std::move(by_author.source);
     }
     normal.clear();
-    stages_.added.find_normalized(normalized.text, sources, stretch.range.begin, authors, normal);
+    stages_.added.find_normalized(current, sources, stretch.range.begin, authors, normal);
     for (const Stretch& piece : normal) {
       if (piece.token != nullptr) {
         put(piece.token->id,
-            {normalized.source[piece.range.begin].begin, normalized.source[piece.range.end - 1].end},
-            std::string_view(normalized.text).substr(piece.range.begin, piece.range.size()));
+            changed ? Range{normalized.source[piece.range.begin].begin, normalized.source[piece.range.end - 1].end}
+                    : original(piece.range),
+            current.substr(piece.range.begin, piece.range.size()));
         ++word_number;
         continue;
       }
-      stages_.pre_tokenizer.split_traced(normalized, piece.range, words);
-      for (const Range& word : words.ranges) {
-        ids.clear();
-        places.clear();
-        encoder->encode_word(words.text.substr(word.begin, word.size()), ids, places);
-        for (std::size_t i = 0; i < ids.size(); ++i) {
-          const Range place = places[i];
-          const bool inside = place.end <= word.size();  // else byte fallback has spelled an affix: no place at all
-          put(ids[i],
-              inside ? Range{words.source[word.begin + place.begin].begin, words.source[word.begin + place.end - 1].end}
-                     : place,
-              stages_.pieces[ids[i]]);
+      const auto put_words = [&](auto&& source_of) {
+        for (const Range& word : words.ranges) {
+          ids.clear();
+          places.clear();
+          encoder->encode_word(words.text.substr(word.begin, word.size()), ids, places);
+          for (std::size_t i = 0; i < ids.size(); ++i) {
+            const Range place = places[i];
+            const bool inside = place.end <= word.size();  // else byte fallback has spelled an affix: no place at all
+            put(ids[i], inside ? source_of(Range{word.begin + place.begin, word.begin + place.end}) : place, stages_.pieces[ids[i]]);
+          }
+          ++word_number;
         }
-        ++word_number;
+      };
+      const std::string_view stretch_text = current.substr(piece.range.begin, piece.range.size());
+      bool as_it_was = !changed && !stages_.pre_tokenizer.needs_trace();
+      for (std::size_t done = 0; as_it_was && done < stretch_text.size();) {
+        done = stages_.pre_tokenizer.split(stretch_text, done, stretch.range.begin == 0 && piece.range.begin == 0, words);
+        as_it_was = words.text.data() == stretch_text.data();  // else a step has changed it, all of it at once
+        if (as_it_was) put_words([&](Range range) { return original({piece.range.begin + range.begin, piece.range.begin + range.end}); });
       }
+      if (as_it_was) continue;
+      if (!changed && normalized.text.empty()) remember();
+      stages_.pre_tokenizer.split_traced(normalized, piece.range, words);
+      put_words([&](Range range) { return Range{words.source[range.begin].begin, words.source[range.end - 1].end}; });
     }
   }
   leave_workplace(std::move(workplace));
