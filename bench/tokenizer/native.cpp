@@ -96,6 +96,7 @@ int run(int argc, char** argv) {
   print("decode_s", decode.wall);
   print("decode_cpu_s", decode.cpu);
   print("batch_1_s", batch[0].wall);
+  print("batch_cpu_s", batch[0].cpu);
   print("batch_2_s", batch[1].wall);
   std::printf("\"tokens\": %zu, \"round_trip\": %s, \"peak_bytes\": %lld}\n", ids.size(),
               decoded == text ? "true" : "false", peak_bytes());
