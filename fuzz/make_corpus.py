@@ -66,6 +66,9 @@ def tiktoken():
     yield "ranks", b"\n".join(lines) + b"\n"
     yield "hole", b"\n".join(lines[:100] + lines[101:])
     yield "crlf", b"\r\n".join(lines)
+    # Found by fuzzing: what an error quotes need not be UTF-8, and may end within a character.
+    yield "ill-formed", b"AA== 1\nAQ== 1\nA\0Q=\1\x1f\xff\xff\xe0\xcf\xf4\xfb\xff\xff\xff\xff "
+    yield "half-a-character", b"AA== 1\nAQ== 1\nQQ== \xf0"
 
 
 def tekken():

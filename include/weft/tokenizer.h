@@ -56,7 +56,7 @@ struct Padding {
 /// What an Encoding is to hold, as bits.
 enum EncodingField : unsigned {
   kIds = 1 << 0,
-  kOffsets = 1 << 1,        ///< Costs about as much as the ids themselves.
+  kOffsets = 1 << 1,        ///< A call then takes two to four times as long.
   kWords = 1 << 2,          ///< Likewise.
   kTypeIds = 1 << 3,
   kSpecialsMask = 1 << 4,
