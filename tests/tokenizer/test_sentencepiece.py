@@ -38,7 +38,9 @@ def offsets_of(reference, text):
     pieces = reference.encode(text, return_type="proto").pieces
     offsets = [[piece.begin, piece.end] for piece in pieces]
     for i in range(len(pieces) - 2, -1, -1):
-        if reference.is_byte(pieces[i].id) and offsets[i][0] == pieces[i].end and offsets[i + 1][0] == offsets[i][0]:
+        # Of two characters that one became, the first has nothing: a byte's place is that of the bytes that continue it.
+        continues = reference.is_byte(pieces[i + 1].id) and pieces[i + 1].piece[3:4] in "89AB"
+        if reference.is_byte(pieces[i].id) and continues and offsets[i][0] == pieces[i].end and offsets[i + 1][0] == offsets[i][0]:
             offsets[i][1] = offsets[i + 1][1]
     return offsets
 
