@@ -1,8 +1,10 @@
-// What stands behind the header of a compiled tokenizer, sealed with its right checksum: tables that contradict each other.
+// What stands behind the header of a compiled tokenizer, sealed with its right checksum: tables that contradict each
+// other.
+#include "src/tokenizer/compiled.h"
+
 #include <algorithm>
 
 #include "fuzz/check_tokenizer.h"
-#include "src/tokenizer/compiled.h"
 
 namespace {
 
@@ -41,8 +43,8 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t siz
   limits.text_bytes = 1 << 20;
   try {
     const auto tokenizer = parse_tokenizer(file, "tokenizer.weft", limits);
-    for (const std::string_view text : {"", " Hello  World's 123\n\t\u00e9\u0301 \u65e5\u672c <s></s>[UNK]<|im_end|>", "\xff\xc3 ab",
-                                        "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"}) {
+    for (const std::string_view text : {"", " Hello  World's 123\n\t\u00e9\u0301 \u65e5\u672c <s></s>[UNK]<|im_end|>",
+                                        "\xff\xc3 ab", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"}) {
       for (const Specials specials : {Specials::kAsText, Specials::kAsTokens}) use(*tokenizer, text, specials);
     }
     for (std::size_t id = 0; id < std::min<std::size_t>(tokenizer->vocab_size(), 64); ++id) {

@@ -76,6 +76,7 @@ def load_iree(path: Path) -> tuple[Encode, Decode, Batch]:
 
 def load_weft(path: Path) -> tuple[Encode, Decode, Batch]:
     import numpy  # noqa: F401  what weft gives are its arrays; else the first of them would import it
+
     import weft
 
     tokenizer = weft.Tokenizer.load(path)

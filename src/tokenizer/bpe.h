@@ -7,7 +7,6 @@
 // then the place before; each place is given up at most once, which makes the cost linear in the word's length.
 #pragma once
 
-#include <array>
 #include <atomic>
 #include <cstdint>
 #include <limits>

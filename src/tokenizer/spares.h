@@ -10,8 +10,8 @@
 
 namespace weft::tokenizer {
 
-/// No thread waits for another. Each comes back to where it has left an object last, and where two have met there, one of them went
-/// elsewhere: they don't pass one place's cache line to and fro with every text.
+/// No thread waits for another. Each comes back to where it has left an object last, and where two have met there, one
+/// of them went elsewhere: they don't pass one place's cache line to and fro with every text.
 template <typename T>
 class Spares {
  public:
@@ -35,7 +35,8 @@ class Spares {
     for (std::size_t i = 0; i < kPlaces; ++i) {
       const std::size_t at = (last + i) % kPlaces;
       T* none = nullptr;
-      if (!places_[at].object.compare_exchange_strong(none, object.get(), std::memory_order_release, std::memory_order_relaxed)) {
+      if (!places_[at].object.compare_exchange_strong(none, object.get(), std::memory_order_release,
+                                                      std::memory_order_relaxed)) {
         continue;
       }
       (void)object.release();
@@ -61,8 +62,8 @@ void give_back(Vector& vector) {
   if (vector.capacity() * sizeof(typename Vector::value_type) > kMostKept) Vector().swap(vector);
 }
 
-/// Makes an always-replace cache as large as it should be by now: a power of four of places. What it knew is forgotten, which
-/// happens a few times in its life.
+/// Makes an always-replace cache as large as it should be by now: a power of four of places. What it knew is forgotten,
+/// which happens a few times in its life.
 template <typename Known>
 void grow_cache(std::vector<Known>& places, std::size_t wanted) {
   std::size_t size = std::max<std::size_t>(places.size(), 64);
