@@ -39,6 +39,7 @@ function(weft_library part)
   set_target_properties(${target} PROPERTIES
     EXPORT_NAME ${part}
     POSITION_INDEPENDENT_CODE ON
+    VISIBILITY_INLINES_HIDDEN ON
     VERIFY_INTERFACE_HEADER_SETS ON)
   target_sources(${target} PUBLIC FILE_SET HEADERS
     BASE_DIRS ${PROJECT_SOURCE_DIR}/include

@@ -1,12 +1,17 @@
 """Writes a small corpus for each fuzz target.
 
-python fuzz/make_corpus.py FOLDER [TARGET...]
+    python fuzz/make_corpus.py FOLDER [TARGET...]
+
+Compiled tokenizers are made by the program tokenizer_jsonl of the build in WEFT_BUILD_DIR, or build/.
 """
 
 import base64
 import json
+import os
 import struct
+import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -61,6 +66,9 @@ def tiktoken():
     yield "ranks", b"\n".join(lines) + b"\n"
     yield "hole", b"\n".join(lines[:100] + lines[101:])
     yield "crlf", b"\r\n".join(lines)
+    # Found by fuzzing: what an error quotes need not be UTF-8, and may end within a character.
+    yield "ill-formed", b"AA== 1\nAQ== 1\nA\0Q=\1\x1f\xff\xff\xe0\xcf\xf4\xfb\xff\xff\xff\xff "
+    yield "half-a-character", b"AA== 1\nAQ== 1\nQQ== \xf0"
 
 
 def tekken():
@@ -89,6 +97,23 @@ def gguf():
         yield name, gguf_files.gguf(values)
 
 
+def compiled():
+    """What stands behind the header of compiled files, of every kind of model and of component."""
+    program = Path(os.environ.get("WEFT_BUILD_DIR", ROOT / "build")) / "bin" / "tokenizer_jsonl"
+    header_bytes = 64
+    with tempfile.TemporaryDirectory() as folder:
+        source, out = Path(folder) / "source", Path(folder) / "compiled"
+        for make in (tokenizer_json, sentencepiece, llama2c, gguf):
+            for name, data in make():
+                source.write_bytes(data)
+                out.unlink(missing_ok=True)
+                # Some files are meant to be refused, and some have pieces that can't be compiled.
+                subprocess.run([program, source, "{}"], input=json.dumps({"compile": str(out)}) + "\n", text=True,
+                               capture_output=True, check=False)
+                if out.exists() and out.stat().st_size < 1 << 16:
+                    yield f"{make.__name__}-{name}", out.read_bytes()[header_bytes:]
+
+
 def regex():
     import synthetic_files
 
@@ -113,7 +138,7 @@ def template():
     yield "macro", b"""{% macro f(a, b=2) -%}{{ a * b }}{%- endmacro %}{{ f(3) }}{{ [1, 2] | map('string') | join(', ') }}{{ raise_exception('no') }}"""
 
 
-TARGETS = {f.__name__: f for f in (tokenizer_json, sentencepiece, tiktoken, tekken, llama2c, gguf, regex, encode, template)}
+TARGETS = {f.__name__: f for f in (tokenizer_json, sentencepiece, tiktoken, tekken, llama2c, gguf, compiled, regex, encode, template)}
 
 
 def main(folder, *targets):

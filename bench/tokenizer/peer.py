@@ -18,19 +18,21 @@ from typing import Any
 
 Encode = Callable[[str], Sequence[int]]
 Decode = Callable[[Any], object]
+Batch = Callable[[list[str]], object]
 
 
-def load_tokenizers(path: Path) -> tuple[Encode, Decode]:
+def load_tokenizers(path: Path) -> tuple[Encode, Decode, Batch]:
     from tokenizers import Tokenizer
 
     tokenizer = Tokenizer.from_file(str(path))
     return (
         lambda text: tokenizer.encode(text, add_special_tokens=False).ids,
         lambda ids: tokenizer.decode(ids, skip_special_tokens=False),
+        lambda texts: tokenizer.encode_batch(texts, add_special_tokens=False),
     )
 
 
-def load_tiktoken(path: Path) -> tuple[Encode, Decode]:
+def load_tiktoken(path: Path) -> tuple[Encode, Decode, Batch]:
     """From the ranks that a byte-level tokenizer.json's vocabulary holds: its ids are its merges' order."""
     import tiktoken
 
@@ -41,42 +43,48 @@ def load_tiktoken(path: Path) -> tuple[Encode, Decode]:
     ranks = {bytes(byte_of[c] for c in piece): rank for piece, rank in data["model"]["vocab"].items()}
     (pattern,) = re.findall(r'"Regex": ?("(?:[^"\\]|\\.)*")', json.dumps(data["pre_tokenizer"]))
     encoding = tiktoken.Encoding("bench", pat_str=json.loads(pattern), mergeable_ranks=ranks, special_tokens={})
-    return encoding.encode_ordinary, encoding.decode
+    return encoding.encode_ordinary, encoding.decode, lambda texts: encoding.encode_ordinary_batch(texts, num_threads=1)
 
 
-def load_sentencepiece(path: Path) -> tuple[Encode, Decode]:
+def load_sentencepiece(path: Path) -> tuple[Encode, Decode, Batch]:
     from sentencepiece import SentencePieceProcessor
 
     processor = SentencePieceProcessor(model_file=str(path))
-    return processor.encode, processor.decode
+    return processor.encode, processor.decode, lambda texts: processor.encode(texts, num_threads=1)
 
 
-def load_gigatoken(path: Path) -> tuple[Encode, Decode]:
+def load_gigatoken(path: Path) -> tuple[Encode, Decode, Batch]:
     from gigatoken import Tokenizer
 
     tokenizer = Tokenizer(str(path))
-    return tokenizer.encode, tokenizer.decode
+    return tokenizer.encode, tokenizer.decode, lambda texts: tokenizer.encode_batch(texts, parallel=False)
 
 
-def load_fastokens(path: Path) -> tuple[Encode, Decode]:
+def load_fastokens(path: Path) -> tuple[Encode, Decode, Batch]:
     from fastokens._native import Tokenizer
 
     tokenizer = Tokenizer.from_file(str(path))
-    return lambda text: tokenizer.encode(text, add_special_tokens=False).ids, tokenizer.decode
+    return lambda text: tokenizer.encode(text, add_special_tokens=False).ids, tokenizer.decode, tokenizer.encode_batch
 
 
-def load_iree(path: Path) -> tuple[Encode, Decode]:
+def load_iree(path: Path) -> tuple[Encode, Decode, Batch]:
     from iree.tokenizer import Tokenizer
 
     tokenizer = Tokenizer.from_file(str(path))
-    return lambda text: tokenizer.encode(text), tokenizer.decode
+    return lambda text: tokenizer.encode(text), tokenizer.decode, tokenizer.encode_batch
 
 
-def load_weft(path: Path) -> tuple[Encode, Decode]:
+def load_weft(path: Path) -> tuple[Encode, Decode, Batch]:
+    import numpy  # noqa: F401  what weft gives are its arrays; else the first of them would import it
+
     import weft
 
     tokenizer = weft.Tokenizer.load(path)
-    return tokenizer.encode, lambda ids: tokenizer.decode(ids, specials=weft.Specials.AS_TOKENS)
+    return (
+        tokenizer.encode,
+        lambda ids: tokenizer.decode(ids, specials=weft.Specials.AS_TOKENS),
+        lambda texts: weft.encode_batch(tokenizer, texts, add_special_tokens=False, threads=1),
+    )
 
 
 def peak_bytes() -> int:
@@ -98,11 +106,13 @@ def main() -> None:
         return result, time.perf_counter() - wall, time.process_time() - cpu
 
     before = peak_bytes()
-    (encode, decode), load_s, load_cpu_s = timed(lambda: globals()[f"load_{args.library}"](args.tokenizer))
+    (encode, decode, encode_batch), load_s, load_cpu_s = timed(lambda: globals()[f"load_{args.library}"](args.tokenizer))
     load_bytes = peak_bytes() - before
     encodes = [timed(lambda: encode(text)) for _ in range(args.repeat)]
     ids = encodes[0][0]
     decodes = [timed(lambda: decode(ids)) for _ in range(args.repeat)]
+    lines = text.splitlines(keepends=True)
+    batches = [timed(lambda: encode_batch(lines)) for _ in range(args.repeat)]
     print(
         json.dumps(
             {
@@ -114,6 +124,7 @@ def main() -> None:
                 "encode_cpu_s": [e[2] for e in encodes],
                 "decode_s": [d[1] for d in decodes],
                 "decode_cpu_s": [d[2] for d in decodes],
+                "batch_cpu_s": [b[2] for b in batches],
                 "tokens": len(ids),
                 "ids_sha256": hashlib.sha256(array("i", [int(i) for i in ids]).tobytes()).hexdigest(),
                 "peak_bytes": peak_bytes(),

@@ -56,7 +56,7 @@ struct Padding {
 /// What an Encoding is to hold, as bits.
 enum EncodingField : unsigned {
   kIds = 1 << 0,
-  kOffsets = 1 << 1,        ///< Costs about as much as the ids themselves.
+  kOffsets = 1 << 1,        ///< A call then takes two to four times as long.
   kWords = 1 << 2,          ///< Likewise.
   kTypeIds = 1 << 3,
   kSpecialsMask = 1 << 4,
@@ -153,8 +153,8 @@ class Tokenizer {
   /// Whether `token` is a control token: no text of its own, never made from a user's text.
   [[nodiscard]] virtual bool is_special(Token token) const = 0;
 
-  /// Encodes one text by one author.
-  [[nodiscard]] std::vector<Token> encode(std::string_view text, Specials specials) const;
+  /// Encodes one text by one author. Unless overridden, as one part.
+  [[nodiscard]] virtual std::vector<Token> encode(std::string_view text, Specials specials) const;
   [[nodiscard]] Encoding encode(std::string_view text, Specials specials, const EncodeOptions& options) const;
   [[nodiscard]] Encoding encode_pair(std::string_view first, std::string_view second, Specials specials,
                                      const EncodeOptions& options) const;

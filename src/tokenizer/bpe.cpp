@@ -7,6 +7,7 @@
 #include <string>
 #include <utility>
 
+#include "spares.h"
 #include "weft/error.h"
 
 namespace weft::tokenizer {
@@ -57,13 +58,13 @@ class Bpe::Cache {
     std::uint8_t bytes = 0, count = 0;
   };
 
-  explicit Cache(std::size_t text_bytes) {
-    const std::size_t small = std::clamp<std::size_t>(std::bit_ceil(text_bytes / 8), 64, kSmalls);
-    small_.resize(small);
-    large_.resize(small / 4);
-    borders_.assign(small * 2, ~std::uint64_t{0});
+  /// Makes it as large as suits so many bytes of text in all.
+  void grow(std::size_t bytes) {
+    if (small_.size() == kSmalls) return;
+    grow_cache(small_, std::min(kSmalls, bytes / 8));
+    large_.resize(small_.size() / 4);
+    borders_.resize(small_.size() * 2, ~std::uint64_t{0});
   }
-  [[nodiscard]] bool is_full_size() const { return small_.size() == kSmalls; }
 
   Small& small(std::uint64_t a, std::uint64_t b) { return small_[mix(a, b) & (small_.size() - 1)]; }
   Large& large(std::string_view word) {
@@ -118,8 +119,7 @@ Bpe::Bpe(std::vector<Merge> merges, BpeAlphabet alphabet, PieceTable words, bool
     : pairs_(merges, words.size()),
       alphabet_(std::move(alphabet)),
       whole_words_(whole_words),
-      words_(std::move(words)),
-      spares_(std::make_unique<std::array<std::atomic<Cache*>, kSpares>>()) {
+      words_(std::move(words)) {
   std::vector<Token> results;
   results.reserve(merges.size());
   for (const Merge& merge : merges) results.push_back(merge.result);
@@ -159,8 +159,6 @@ Bpe::Bpe(std::vector<Merge> merges, BpeAlphabet alphabet, PieceTable words, bool
   own_merge_.reset();
 }
 
-Bpe::Bpe() : spares_(std::make_unique<std::array<std::atomic<Cache*>, kSpares>>()) {}
-
 // What is large and costly to check is looked at where it is used: ranks, and what tokens are made of.
 void Bpe::check(const CompiledReader& reader) {
   reader.demand(!by_match_ || (alphabet_.stands_alone() && sound_.values_below(origins_.size()) &&
@@ -173,11 +171,6 @@ bool Bpe::ids_below(std::size_t limit) const {
   return std::all_of(results_.begin(), results_.end(),
                      [&](Token id) { return id >= 0 && id < static_cast<std::int64_t>(limit); }) &&
          alphabet_.ids_below(limit) && origins_.size() <= limit && words_.size() <= limit;
-}
-
-Bpe::~Bpe() {
-  if (spares_ == nullptr) return;
-  for (std::atomic<Cache*>& spare : *spares_) delete spare.load();
 }
 
 void Bpe::find_origins(const std::vector<Merge>& merges) {
@@ -260,9 +253,7 @@ Token* Bpe::encode_by_match(std::string_view word, Cache& cache, Token* out) con
   for (;;) {
     if (next.value == PieceTrie::kValues) {  // unknown; only an alphabet of characters has such
       if (!ends_character(word, pos)) return give_up();
-      std::size_t end = pos;
-      do end += decode_at(word, end).length;
-      while (end < word.size() && sound_.longest(word, end).value == PieceTrie::kValues);
+      const std::size_t end = unknown_end(word, pos);
       std::vector<Token> symbols;
       alphabet_.start(word.substr(pos, end - pos), symbols);
       first = out = std::copy(symbols.begin(), symbols.end(), out);
@@ -320,24 +311,16 @@ Token* Bpe::encode_word(std::string_view word, Cache& cache, Token* out) const {
   return std::copy(symbols.begin(), symbols.end(), out);
 }
 
-Bpe::Encoder::Encoder(const Bpe& bpe, std::size_t text_bytes) : bpe_(bpe) {
-  for (std::atomic<Cache*>& spare : *bpe.spares_) {
-    if (spare.load(std::memory_order_relaxed) == nullptr) continue;
-    cache_.reset(spare.exchange(nullptr, std::memory_order_acquire));
-    if (cache_ != nullptr) return;
-  }
-  cache_ = std::make_unique<Cache>(text_bytes);
+Bpe::Encoder::Encoder(const Bpe& bpe) : bpe_(bpe), cache_(std::make_unique<Cache>()) {}
+
+Bpe::Encoder::~Encoder() = default;
+
+void Bpe::Encoder::begin(std::size_t text_bytes) {
+  seen_ += text_bytes;
+  cache_->grow(seen_);
 }
 
-Bpe::Encoder::~Encoder() {
-  if (!cache_->is_full_size()) return;
-  for (std::atomic<Cache*>& spare : *bpe_.spares_) {
-    Cache* none = nullptr;
-    if (!spare.compare_exchange_strong(none, cache_.get(), std::memory_order_release, std::memory_order_relaxed)) continue;
-    (void)cache_.release();
-    return;
-  }
-}
+void Bpe::Encoder::end() { give_back(ids_); }
 
 // A word of 8 to Cache::kLongest bytes.
 Token* Bpe::Encoder::encode_long(std::string_view word, Token* out) {
@@ -402,6 +385,7 @@ void Bpe::Encoder::encode_word(std::string_view word, std::vector<Token>& ids, s
     places.push_back({0, word.size()});
     return;
   }
+  if (bpe_.by_match_ && encode_matched(word, ids, places)) return;
   std::vector<Token> symbols;
   std::vector<std::uint32_t> lengths;
   bpe_.alphabet_.start(word, symbols, &lengths);
@@ -412,6 +396,38 @@ void Bpe::Encoder::encode_word(std::string_view word, std::vector<Token>& ids, s
     places.push_back({pos, pos + lengths[i]});
     pos += lengths[i];
   }
+}
+
+// The ids of encode(), and where they stand: each is spelled by its bytes, or one of those that an unknown run becomes. Does
+// nothing where that isn't so, as with whole words that merges don't make.
+bool Bpe::Encoder::encode_matched(std::string_view word, std::vector<Token>& ids, std::vector<Range>& places) {
+  const std::size_t ids_before = ids.size(), places_before = places.size();
+  const Range whole{0, word.size()};
+  encode(word, {&whole, 1}, ids);
+  std::size_t pos = 0;
+  for (std::size_t i = ids_before; i < ids.size(); ++i) {
+    if (bpe_.alphabet_.is_substitute(ids[i])) {
+      if (!bpe_.is_unknown_at(word, pos)) break;
+      std::vector<Token> symbols;
+      std::vector<std::uint32_t> lengths;
+      bpe_.alphabet_.start(word.substr(pos, bpe_.unknown_end(word, pos) - pos), symbols, &lengths);
+      if (symbols.size() > ids.size() - i || !std::equal(symbols.begin(), symbols.end(), &ids[i])) break;
+      for (const std::uint32_t length : lengths) {
+        places.push_back({pos, pos + length});
+        pos += length;
+      }
+      i += symbols.size() - 1;
+      continue;
+    }
+    const std::size_t length = bpe_.origins_[static_cast<std::size_t>(ids[i])].length;
+    if (length == 0 || length > word.size() - pos) break;
+    places.push_back({pos, pos + length});
+    pos += length;
+  }
+  if (pos == word.size() && places.size() - places_before == ids.size() - ids_before) return true;
+  ids.resize(ids_before);
+  places.resize(places_before);
+  return false;
 }
 
 Token Bpe::find_whole(std::string_view word) const {

@@ -7,7 +7,6 @@
 // then the place before; each place is given up at most once, which makes the cost linear in the word's length.
 #pragma once
 
-#include <array>
 #include <atomic>
 #include <cstdint>
 #include <limits>
@@ -37,14 +36,9 @@ class Bpe : public Model {
   /// @param whole_words  A word that is a piece is that piece, whatever its merges (`ignore_merges`).
   Bpe(std::vector<Merge> merges, BpeAlphabet alphabet, PieceTable words, bool whole_words);
   /// For a reader of compiled files.
-  Bpe();
-  ~Bpe() override;
-  Bpe(const Bpe&) = delete;
-  Bpe& operator=(const Bpe&) = delete;
+  Bpe() = default;
 
-  [[nodiscard]] std::unique_ptr<Model::Encoder> start(std::size_t text_bytes) const override {
-    return std::make_unique<Encoder>(*this, text_bytes);
-  }
+  [[nodiscard]] std::unique_ptr<Model::Encoder> start() const override { return std::make_unique<Encoder>(*this); }
 
   template <typename Archive, typename Self>
   static void fields(Archive& archive, Self& self) {
@@ -60,20 +54,23 @@ class Bpe : public Model {
   /// Remembers the words that it has met.
   class Encoder : public Model::Encoder {
    public:
-    /// @param text_bytes  About how much will come.
-    Encoder(const Bpe& bpe, std::size_t text_bytes);
+    explicit Encoder(const Bpe& bpe);
     ~Encoder() override;
     Encoder(const Encoder&) = delete;
     Encoder& operator=(const Encoder&) = delete;
+    void begin(std::size_t text_bytes) override;
+    void end() override;
     /// Costs O(n) for n bytes where words are matched, else O(n log n).
     void encode(std::string_view text, std::span<const Range> words, std::vector<Token>& ids) override;
     void encode_word(std::string_view word, std::vector<Token>& ids, std::vector<Range>& places) override;
 
    private:
     Token* encode_long(std::string_view word, Token* out);
+    bool encode_matched(std::string_view word, std::vector<Token>& ids, std::vector<Range>& places);
 
     const Bpe& bpe_;
     std::unique_ptr<Cache> cache_;
+    std::size_t seen_ = 0;    // bytes of all texts
     std::vector<Token> ids_;  // of the words at hand
   };
 
@@ -143,6 +140,15 @@ class Bpe : public Model {
   [[nodiscard]] bool parts_stay_apart(Token left, Token right, std::uint32_t limit) const;
   [[nodiscard]] bool stay_apart(Token left, Token right, std::string_view text) const;
   Token* encode_word(std::string_view word, Cache& cache, Token* out) const;
+  [[nodiscard]] bool is_unknown_at(std::string_view word, std::size_t pos) const {
+    return sound_.longest(word, pos).value == PieceTrie::kValues;
+  }
+  /// Where the run of unknown characters ends that starts at `pos`.
+  [[nodiscard]] std::size_t unknown_end(std::string_view word, std::size_t pos) const {
+    do pos += decode_at(word, pos).length;
+    while (pos < word.size() && is_unknown_at(word, pos));
+    return pos;
+  }
   Token* encode_by_match(std::string_view word, Cache& cache, Token* out) const;
   [[nodiscard]] Token find_whole(std::string_view word) const;
   [[nodiscard]] bool is_its_own_merge(Token id) const;
@@ -164,9 +170,6 @@ class Bpe : public Model {
   // Whether a piece's own bytes merge to it: 0 not yet known, 1 yes, 2 no. Found out when first asked for; any
   // thread finds the same.
   std::unique_ptr<std::atomic<std::uint8_t>[]> own_merge_;
-  // Caches that wait for the next text: one exchange takes or leaves one, no thread waits for another.
-  static constexpr std::size_t kSpares = 4;
-  std::unique_ptr<std::array<std::atomic<Cache*>, kSpares>> spares_;
 };
 
 }  // namespace weft::tokenizer

@@ -66,6 +66,18 @@ void CompiledWriter::demand_utf8(std::string_view text) {
               "keep the file that it was loaded from");
 }
 
+void CompiledWriter::put(const std::string& text) {
+  demand_utf8(text);
+  put_number(text.size());
+  append(text.data(), text.size());
+}
+
+void CompiledWriter::put_number(std::uint64_t number) { append(&number, sizeof number); }
+
+void CompiledWriter::append(const void* data, std::size_t size) {
+  if (size != 0) bytes_.append(static_cast<const char*>(data), size);
+}
+
 void CompiledWriter::align() {
   bytes_.resize((bytes_.size() + kCompiledAlignment - 1) / kCompiledAlignment * kCompiledAlignment, '\0');
 }
@@ -99,9 +111,32 @@ CompiledReader::CompiledReader(std::string_view bytes, std::string name)
   demand(checksum_of(header, bytes.substr(sizeof header)) == header.checksum, "is damaged: its checksum doesn't match");
 }
 
-void CompiledReader::fail(const std::string& what) const {
-  throw Error(ErrorCode::kCorrupt, "the compiled tokenizer " + what, name_,
+void CompiledReader::fail(std::string_view what) const {
+  throw Error(ErrorCode::kCorrupt, "the compiled tokenizer " + std::string(what), name_,
               "export the model again, or make the file again with weft tokenize --compile");
+}
+
+void CompiledReader::get(std::string& text) {
+  const std::size_t size = read_size(1);
+  text.assign(read(size), size);
+  demand(is_utf8(text), "has a text that isn't UTF-8");
+}
+
+std::uint64_t CompiledReader::read_u64() {
+  std::uint64_t number;
+  std::memcpy(&number, read(sizeof number), sizeof number);
+  return number;
+}
+
+std::size_t CompiledReader::read_size(std::size_t element_bytes) {
+  const std::uint64_t size = read_u64();
+  demand(size <= (bytes_.size() - pos_) / element_bytes, "has more elements than bytes");
+  return static_cast<std::size_t>(size);
+}
+
+const char* CompiledReader::read(std::size_t size) {
+  demand(size <= bytes_.size() - pos_, "ends early");
+  return bytes_.data() + std::exchange(pos_, pos_ + size);
 }
 
 void CompiledReader::align() {

@@ -54,20 +54,14 @@ class CompiledWriter {
     if constexpr (std::is_enum_v<T>) {
       put(static_cast<std::uint64_t>(value));
     } else if constexpr (std::is_integral_v<T>) {
-      // Negative numbers in two's complement of 64 bits.
-      const auto number = static_cast<std::uint64_t>(static_cast<std::int64_t>(value));
-      append(&number, sizeof number);
+      put_number(static_cast<std::uint64_t>(static_cast<std::int64_t>(value)));  // in two's complement
     } else if constexpr (std::is_same_v<T, double>) {
       append(&value, sizeof value);
     } else {
       T::fields(*this, value);
     }
   }
-  void put(const std::string& text) {
-    demand_utf8(text);
-    put(text.size());
-    append(text.data(), text.size());
-  }
+  void put(const std::string& text);
   template <typename T, std::size_t N>
   void put(const std::array<T, N>& elements) {
     static_assert(kIsPlain<std::array<T, N>>);
@@ -90,9 +84,9 @@ class CompiledWriter {
     align();
     append(elements.data(), elements.size() * sizeof(T));
   }
-  void append(const void* data, std::size_t size) {
-    if (size != 0) bytes_.append(static_cast<const char*>(data), size);
-  }
+  // Not inline: each class's list of fields would have a copy for each field.
+  void put_number(std::uint64_t number);
+  void append(const void* data, std::size_t size);
   void align();
 
   std::string bytes_;
@@ -123,7 +117,7 @@ class CompiledReader {
     if (!right) fail(what);
   }
   [[nodiscard]] const std::string& name() const { return name_; }
-  [[noreturn]] void fail(const std::string& what) const;
+  [[noreturn]] void fail(std::string_view what) const;
   void finish() const { demand(pos_ == bytes_.size(), "has bytes behind its end"); }
 
  private:
@@ -143,11 +137,7 @@ class CompiledReader {
       T::fields(*this, value);
     }
   }
-  void get(std::string& text) {
-    const std::size_t size = read_size(1);
-    text.assign(read(size), size);
-    demand(is_utf8(text), "has a text that isn't UTF-8");
-  }
+  void get(std::string& text);
   template <typename T, std::size_t N>
   void get(std::array<T, N>& elements) {
     std::memcpy(elements.data(), read(sizeof elements), sizeof elements);
@@ -171,21 +161,10 @@ class CompiledReader {
     elements = Array<T>::lent({reinterpret_cast<const T*>(data), size});
   }
 
-  std::uint64_t read_u64() {
-    std::uint64_t number;
-    std::memcpy(&number, read(sizeof number), sizeof number);
-    return number;
-  }
+  std::uint64_t read_u64();
   // A number of elements that the rest of the file has room for.
-  std::size_t read_size(std::size_t element_bytes) {
-    const std::uint64_t size = read_u64();
-    demand(size <= (bytes_.size() - pos_) / element_bytes, "has more elements than bytes");
-    return static_cast<std::size_t>(size);
-  }
-  const char* read(std::size_t size) {
-    demand(size <= bytes_.size() - pos_, "ends early");
-    return bytes_.data() + std::exchange(pos_, pos_ + size);
-  }
+  std::size_t read_size(std::size_t element_bytes);
+  const char* read(std::size_t size);
   void align();
 
   std::string_view bytes_;

@@ -91,20 +91,24 @@ double real_of(std::string_view text) {
   return negative ? -value : value;
 }
 
-// For error messages: what a file holds may be long, and hold control characters.
+// For error messages: what a file holds may be long, hold control characters, and be no UTF-8 (a token of ranks is any bytes).
 std::string shortened(std::string_view text) {
   constexpr std::size_t kLongest = 60;
   constexpr std::string_view kDigits = "0123456789ABCDEF";
   std::string out;
   for (std::size_t pos = 0; pos < text.size();) {
     if (out.size() >= kLongest) return out += "...";
-    const CodePoint c = decode_at(text, pos);
-    if (c.value < 0x20 || (c.value >= 0x7F && c.value < 0xA0)) {
-      out += {'\\', 'x', kDigits[c.value >> 4], kDigits[c.value & 15]};
-    } else {
-      out.append(text, pos, c.length);
+    const Utf8Step step = step_utf8(text.substr(pos));
+    const std::size_t end = pos + step.length;
+    const char32_t c = step.well_formed ? decode_at(text, pos).value : 0;
+    if (step.well_formed && c >= 0x20 && (c < 0x7F || c >= 0xA0)) {
+      out.append(text, pos, step.length);
+      pos = end;
     }
-    pos += c.length;
+    for (; pos < end; ++pos) {
+      const auto byte = static_cast<unsigned char>(text[pos]);
+      out += {'\\', 'x', kDigits[byte >> 4], kDigits[byte & 15]};
+    }
   }
   return out;
 }

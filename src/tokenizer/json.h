@@ -19,7 +19,7 @@ namespace weft::tokenizer {
 
 class JsonDocument;
 
-/// `text` in quotation marks for an error message: shortened, control characters as \xHH.
+/// `text` in quotation marks for an error message: shortened; of control characters and of what isn't UTF-8, each byte as \xHH.
 [[nodiscard]] std::string quoted(std::string_view text);
 
 enum class JsonKind : std::uint8_t { kNull, kBool, kInteger, kReal, kString, kArray, kObject };

@@ -34,7 +34,8 @@ Sora_Sompeng Soyombo Sundanese Sunuwar Syloti_Nagri Syriac Tagalog Tagbanwa Tai_
 Telugu Thaana Thai Tibetan Tifinagh Tirhuta Todhri Toto Tulu_Tigalari Ugaritic Vai Vithkuqi Wancho Warang_Citi Yezidi Yi
 Zanabazar_Square"""
 CATEGORIES, SCRIPTS = _CATEGORIES.split(), _SCRIPTS.split()
-BLOCK = 128
+BLOCK = 64
+DENSE, TAGS, PLACES = 0x32400, range(0xE0000, 0xE1000), 0x32400 + 0x1000 + BLOCK
 
 
 def removed_by(splitter):
@@ -203,12 +204,24 @@ def grapheme_breaks():
     return found
 
 
+def place_of(c):
+    """As unicode.h has it."""
+    if c < DENSE:
+        return c
+    if c in TAGS:
+        return DENSE + c - TAGS.start
+    return DENSE + len(TAGS) + (c >= 0xF0000 and c & 0xFFFF < 0xFFFE)
+
+
 def two_stage(name, values, comment):
-    """One byte for each code point, as equal blocks of 128 stored once."""
+    """One byte for each place, as equal blocks of 64 stored once."""
+    by_place = [0] * PLACES
+    for c, value in values.items():
+        by_place[place_of(c)] = value
+    assert all(by_place[place_of(c)] == values.get(c, 0) for c in range(0x110000)), name
     blocks, index = {}, []
-    for start in range(0, 0x110000, BLOCK):
-        block = tuple(values.get(c, 0) for c in range(start, start + BLOCK))
-        index.append(blocks.setdefault(block, len(blocks)))
+    for start in range(0, PLACES, BLOCK):
+        index.append(blocks.setdefault(tuple(by_place[start : start + BLOCK]), len(blocks)))
     assert len(blocks) <= 65535
     print(f"// {comment}")
     numbers(f"constexpr std::uint16_t k{name}Index[{len(index)}]", index)

@@ -23,19 +23,22 @@ class Model {
   /// Writes its kind and itself.
   virtual void save(CompiledWriter& writer) const = 0;
 
-  /// Encodes the words of one text, and may remember those that it has met.
+  /// Encodes the words of one text after another, and may remember those that it has met.
   class Encoder {
    public:
     virtual ~Encoder() = default;
+    /// A text of so many bytes comes.
+    virtual void begin(std::size_t /*text_bytes*/) {}
+    /// The text is done. Memory that only a long one needs is given back.
+    virtual void end() {}
     /// Appends the ids of words of `text`, none empty.
     /// @throws Error{kUnsupported}  a word can't be encoded, and the model has no unknown token.
     virtual void encode(std::string_view text, std::span<const Range> words, std::vector<Token>& ids) = 0;
     /// Appends the ids of one word, and for each the bytes of `word` that it stands for.
     virtual void encode_word(std::string_view word, std::vector<Token>& ids, std::vector<Range>& places) = 0;
   };
-  /// @param text_bytes  About how much will come.
   /// @returns an encoder that this model must outlive.
-  [[nodiscard]] virtual std::unique_ptr<Encoder> start(std::size_t text_bytes) const = 0;
+  [[nodiscard]] virtual std::unique_ptr<Encoder> start() const = 0;
 };
 
 /// Encodes each word by itself, by a model's

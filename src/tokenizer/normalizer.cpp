@@ -472,8 +472,27 @@ class BertNormalizer : public NormalizerStep {
     });
   }
 
+  // No step looks beyond a run of ASCII: long ones go the short way, also where the text has other characters.
   void apply(NormalizedText& text) const override {
-    if (text.trace == Trace::kNone && is_ascii(text.text)) return apply_to_ascii(text.text);
+    if (text.trace != Trace::kNone) return apply_to_any(text);
+    const std::string_view all = text.text;
+    std::string result;
+    for (std::size_t pos = 0; pos < all.size();) {
+      Range ascii = next_long_ascii(all, pos);
+      if (ascii.begin > pos) {
+        NormalizedText other{std::string(all.substr(pos, ascii.begin - pos))};
+        apply_to_any(other);
+        result += other.text;
+      }
+      append_ascii(all.substr(ascii.begin, ascii.size()), result);
+      pos = ascii.end;
+    }
+    text.text = std::move(result);
+  }
+  [[nodiscard]] bool may_drop_start() const override { return true; }
+
+ private:
+  void apply_to_any(NormalizedText& text) const {
     if (options_.clean_text) {
       rewrite_characters(text, [](char32_t c, Range place, Rewriter& rewriter) {
         if (c == 0 || c == 0xFFFD || (traits(c) & kControl) != 0) return true;
@@ -497,20 +516,35 @@ class BertNormalizer : public NormalizerStep {
     }
     if (options_.lowercase && !lowercase_.leaves(text.text)) lowercase_.apply(text);
   }
-  [[nodiscard]] bool may_drop_start() const override { return true; }
 
- private:
-  void apply_to_ascii(std::string& text) const {
-    std::size_t kept = 0;
+  // The next run of ASCII that is worth it, or nothing at the end. It starts with a character that stays: accents before and
+  // behind a control character that is cleaned away meet, and are then put in order.
+  static Range next_long_ascii(std::string_view text, std::size_t pos) {
+    constexpr std::size_t kLong = 32;
+    const auto is_other = [](char c) { return static_cast<unsigned char>(c) >= 0x80; };
+    const auto first = text.begin();
+    for (;;) {
+      const auto begin = std::find_if(first + static_cast<std::ptrdiff_t>(pos), text.end(),
+                                      [](char c) { return c >= ' ' && c < 0x7F; });
+      const auto end = std::find_if(begin, text.end(), is_other);
+      const Range run{static_cast<std::size_t>(begin - first), static_cast<std::size_t>(end - first)};
+      if (run.size() >= kLong || run.begin == text.size()) return run;
+      pos = run.end;
+    }
+  }
+
+  void append_ascii(std::string_view text, std::string& result) const {
+    std::size_t kept = result.size();
+    result.resize(kept + text.size());
     for (char c : text) {
       if (options_.clean_text) {
         if (c == '\t' || c == '\n' || c == '\r') c = ' ';
         if (c < ' ' || c == 0x7F) continue;
       }
       if (options_.lowercase && c >= 'A' && c <= 'Z') c = static_cast<char>(c + 32);
-      text[kept++] = c;
+      result[kept++] = c;
     }
-    text.resize(kept);
+    result.resize(kept);
   }
 
   BertNormalizerOptions options_;

@@ -26,7 +26,7 @@ class Rwkv : public Model {
     return pieces_.values_below(limit) && unknown_ < static_cast<std::int64_t>(limit);
   }
 
-  [[nodiscard]] std::unique_ptr<Model::Encoder> start(std::size_t) const override {
+  [[nodiscard]] std::unique_ptr<Model::Encoder> start() const override {
     return std::make_unique<WordByWord<Rwkv>>(*this);
   }
   void encode(std::string_view word, std::vector<Token>& ids, std::vector<Range>* places) const {

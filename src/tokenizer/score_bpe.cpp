@@ -8,13 +8,14 @@
 #include <queue>
 #include <utility>
 
+#include "spares.h"
 #include "utf8.h"
 
 namespace weft::tokenizer {
 namespace {
 
 constexpr std::size_t kShort = 48;          // symbols up to which a plain search for the lowest rank beats the heap
-constexpr std::size_t kRemember = 4096;     // bytes of a text whose words are worth remembering
+constexpr std::size_t kRemember = 4096;     // bytes of texts from which on words are worth remembering
 constexpr std::size_t kMaxKnown = 1 << 14;  // words
 constexpr std::uint32_t kNoRank = std::numeric_limits<std::uint32_t>::max();
 constexpr std::size_t kMostWork = std::size_t{1} << 31;  // bytes looked at to list all merges
@@ -156,8 +157,15 @@ std::size_t ScoreBpe::next_cut(std::string_view text, std::size_t pos) const {
   return cuts_before_ ? pos : behind_spaces(pos);
 }
 
-ScoreBpe::Encoder::Encoder(const ScoreBpe& bpe, std::size_t text_bytes) : bpe_(bpe) {
-  if (text_bytes >= kRemember && !bpe.any_unused_) known_.resize(std::min(kMaxKnown, std::bit_ceil(text_bytes / 16)));
+void ScoreBpe::Encoder::begin(std::size_t text_bytes) {
+  seen_ += text_bytes;
+  if (bpe_.any_unused_ || known_.size() == kMaxKnown || seen_ < kRemember) return;
+  grow_cache(known_, std::min(kMaxKnown, seen_ / 16));
+}
+
+void ScoreBpe::Encoder::end() {
+  give_back(nodes_);
+  unused_.clear();
 }
 
 void ScoreBpe::Encoder::encode(std::string_view text, std::vector<Symbol>& out) {

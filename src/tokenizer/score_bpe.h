@@ -55,11 +55,14 @@ class ScoreBpe {
     std::uint32_t length;
   };
 
-  /// Encodes the texts of one call, and remembers the words that it has met.
+  /// Encodes one text after another, and remembers the words that it has met.
   class Encoder {
    public:
-    /// @param text_bytes  About how much will come: words of a short text aren't remembered.
-    Encoder(const ScoreBpe& bpe, std::size_t text_bytes);
+    explicit Encoder(const ScoreBpe& bpe) : bpe_(bpe) {}
+    /// A text of so many bytes comes. Until there were some thousands, words aren't remembered.
+    void begin(std::size_t text_bytes);
+    /// The text is done.
+    void end();
     /// Appends the symbols of well-formed `text`. Costs O(n log n) for n bytes.
     void encode(std::string_view text, std::vector<Symbol>& out);
 
@@ -82,6 +85,7 @@ class ScoreBpe {
     void put(const Node& node, std::vector<Symbol>& out);
 
     const ScoreBpe& bpe_;
+    std::size_t seen_ = 0;  // bytes of all texts
     std::vector<Known> known_;
     std::vector<Node> nodes_;
     // How each unused piece was last seen to be made, anywhere in the text.

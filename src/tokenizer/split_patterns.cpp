@@ -107,7 +107,8 @@ class Scanner {
   [[nodiscard]] Step behind_ascii(std::size_t pos) const {
     const CodePoint c = decode_at(text_, pos);
     if (c.value == 0x85) return {kBlank, c.length};  // a control character that is White_Space
-    return {blocks_[std::size_t{kCategoryTable.index[c.value >> 7]} * 128 + (c.value & 127)], c.length};
+    const std::size_t place = place_of(c.value);
+    return {blocks_[kCategoryTable.index[place / kBlock] * kBlock + place % kBlock], c.length};
   }
   /// Behind the run of characters of `kWanted` at `pos`, of which kAscii are those in ASCII.
   template <std::uint8_t kWanted, AsciiRun kAscii>

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "compiled.h"
+#include "spares.h"
 #include "unicode.h"
 #include "utf8.h"
 #include "weft/error.h"
@@ -20,17 +21,17 @@ namespace {
 // A text in parts, made one well-formed string.
 class Input {
  public:
+  Input(std::string_view text, Specials specials, std::size_t most_bytes) : original_(text), authors_(specials) {
+    check_size(text.size(), most_bytes);
+    repair();
+  }
   Input(std::span<const TextPart> parts, std::size_t most_bytes) {
     std::size_t size = 0;
     bool mixed = false;
     for (const TextPart& part : parts) {
       size += part.text.size();
       mixed = mixed || part.specials != parts[0].specials;
-      if (size > most_bytes) {
-        throw Error(ErrorCode::kTooLarge,
-                    "the text is longer than the bound of " + std::to_string(most_bytes) + " bytes", "text",
-                    "shorten it, or raise TokenizerLimits::text_bytes");
-      }
+      check_size(size, most_bytes);
     }
     if (size == 0) return;
     original_ = parts[0].text;
@@ -47,11 +48,7 @@ class Input {
       }
       original_ = joined_;
     }
-    text_ = original_;
-    if (valid_utf8_prefix(original_) != original_.size()) {
-      repaired_ = repair_utf8(original_, &trusted_);
-      text_ = repaired_;
-    }
+    repair();
     authors_ = mixed ? Authors(trusted_) : Authors(parts[0].specials);
   }
   Input(const Input&) = delete;
@@ -85,6 +82,18 @@ class Input {
   }
 
  private:
+  static void check_size(std::size_t size, std::size_t most_bytes) {
+    if (size <= most_bytes) return;
+    throw Error(ErrorCode::kTooLarge, "the text is longer than the bound of " + std::to_string(most_bytes) + " bytes", "text",
+                "shorten it, or raise TokenizerLimits::text_bytes");
+  }
+  void repair() {
+    text_ = original_;
+    if (valid_utf8_prefix(original_) == original_.size()) return;
+    repaired_ = repair_utf8(original_, &trusted_);
+    text_ = repaired_;
+  }
+
   std::string_view original_, text_;
   std::string joined_, repaired_;
   std::vector<Range> trusted_;
@@ -186,7 +195,12 @@ class StagedTokenizer : public Tokenizer {
   }
 
   using Tokenizer::encode;
-  [[nodiscard]] std::vector<Token> encode(std::span<const TextPart> parts) const override;
+  [[nodiscard]] std::vector<Token> encode(std::span<const TextPart> parts) const override {
+    return encode(Input(parts, stages_.text_bytes));
+  }
+  [[nodiscard]] std::vector<Token> encode(std::string_view text, Specials specials) const override {
+    return encode(Input(text, specials, stages_.text_bytes));
+  }
   [[nodiscard]] Encoding encode(const EncodeInput& input, const EncodeOptions& options) const override;
   [[nodiscard]] std::string decode(std::span<const Token> tokens, Specials specials) const override;
   [[nodiscard]] std::unique_ptr<Stream> stream(Specials specials) const override;
@@ -206,6 +220,36 @@ class StagedTokenizer : public Tokenizer {
 
  private:
   class PieceStream;
+
+  // What a call needs for its length: its storage, and what the encoder has learned, serve the next one.
+  struct alignas(128) Workplace {  // apart from what other threads write to
+    std::unique_ptr<Model::Encoder> encoder;
+    std::vector<Token> ids;  // for whom wants them all at once
+    std::vector<Stretch> raw, normal;
+    Words words;
+  };
+  [[nodiscard]] std::unique_ptr<Workplace> take_workplace(std::size_t text_bytes) const {
+    auto place = workplaces_.take();
+    if (place == nullptr) {
+      place = std::make_unique<Workplace>();
+      place->encoder = stages_.model->start();
+    }
+    place->ids.clear();
+    place->raw.clear();
+    place->encoder->begin(text_bytes);
+    return place;
+  }
+  // Not after an error: who knows what it has left half done.
+  void leave_workplace(std::unique_ptr<Workplace> place) const {
+    place->encoder->end();
+    give_back(place->ids);
+    give_back(place->raw);
+    give_back(place->normal);
+    give_back(place->words.ranges);
+    give_back(place->words.changed);
+    give_back(place->words.source);
+    workplaces_.leave(std::move(place));
+  }
 
   void add_pieces() {
     PieceTable& pieces = stages_.pieces;
@@ -265,7 +309,8 @@ class StagedTokenizer : public Tokenizer {
 
   // Calls take(ids) for the ids of one batch of words after another, which it may clear.
   template <typename Take>
-  void encode_text(const Input& input, std::vector<Token>& ids, Take&& take) const;
+  void encode_text(const Input& input, Workplace& place, std::vector<Token>& ids, Take&& take) const;
+  [[nodiscard]] std::vector<Token> encode(const Input& input) const;
   [[nodiscard]] Draft draft(const Input& input, bool second, bool traced) const;
   void trace(const Input& input, Draft& draft) const;
 
@@ -274,17 +319,16 @@ class StagedTokenizer : public Tokenizer {
   std::vector<bool> special_, hidden_;
   std::unordered_map<Token, std::string_view> forms_;  // of added tokens that the normalizer changes
   PieceTable bytes_;                                   // of each id, if the decoder makes plain bytes
+  mutable Spares<Workplace> workplaces_;
 };
 
 template <typename Take>
-void StagedTokenizer::encode_text(const Input& input, std::vector<Token>& ids, Take&& take) const {
+void StagedTokenizer::encode_text(const Input& input, Workplace& place, std::vector<Token>& ids, Take&& take) const {
   const auto& [normalizer, added, pre_tokenizer, model, post_processor, decoder, pieces, truncation, padding, most] =
       stages_;
   const std::string_view text = input.text();
   const Authors& authors = input.authors();
-  std::vector<Stretch> raw, normal;
-  Words words;
-  const auto encoder = model->start(text.size());
+  auto& [encoder, unused, raw, normal, words] = place;
   added.find_raw(text, authors, raw);
   for (const Stretch& stretch : raw) {
     if (stretch.token != nullptr) {
@@ -326,12 +370,17 @@ void StagedTokenizer::encode_text(const Input& input, std::vector<Token>& ids, T
   }
 }
 
-std::vector<Token> StagedTokenizer::encode(std::span<const TextPart> parts) const {
-  const Input input(parts, stages_.text_bytes);
+std::vector<Token> StagedTokenizer::encode(const Input& input) const {
+  constexpr std::size_t kShort = 16384;  // bytes of a text whose ids are copied, into memory of just the right size
+  const std::size_t size = input.text().size();
   std::vector<Token> ids;
-  if (input.text().empty()) return ids;
-  ids.reserve(input.text().size() / 4 + 16);
-  encode_text(input, ids, [](const std::vector<Token>&) {});
+  if (size == 0) return ids;
+  auto place = take_workplace(size);
+  if (size > kShort) ids.reserve(size / 4 + 16);
+  std::vector<Token>& out = size > kShort ? ids : place->ids;
+  encode_text(input, *place, out, [](const std::vector<Token>&) {});
+  if (size <= kShort) ids = out;
+  leave_workplace(std::move(place));
   return ids;
 }
 
@@ -340,11 +389,9 @@ void StagedTokenizer::trace(const Input& input, Draft& draft) const {
   const std::string_view text = input.text();
   const Authors& authors = input.authors();
   const bool counts_blanks = stages_.post_processor.trims();
-  const auto encoder = stages_.model->start(text.size());
-  std::vector<Stretch> raw, normal;
-  std::vector<Token> ids;
+  auto workplace = take_workplace(text.size());
+  auto& [encoder, ids, raw, normal, words] = *workplace;
   std::vector<Range> places;
-  Words words;
   std::int32_t word_number = 0;
   const auto put = [&](Token id, Range offsets, std::string_view piece) {
     DraftToken& token = draft.tokens.emplace_back();
@@ -361,9 +408,20 @@ void StagedTokenizer::trace(const Input& input, Draft& draft) const {
       ++word_number;
       continue;
     }
-    NormalizedText normalized = NormalizedText::of(part, Trace::kOffsets, stretch.range.begin);
+    // Where nothing has changed the text, a place in it is a place in the original; no byte needs to remember its own.
     const bool changed = !stages_.normalizer.leaves(part);
-    if (changed) stages_.normalizer.apply(normalized);
+    NormalizedText normalized;
+    const auto remember = [&] { normalized = NormalizedText::of(part, Trace::kOffsets, stretch.range.begin); };
+    if (changed) {
+      remember();
+      stages_.normalizer.apply(normalized);
+    }
+    const std::string_view current = changed ? normalized.text : part;
+    const auto original = [&](Range range) {  // of bytes of `part`
+      while (!ends_character(part, range.begin)) --range.begin;
+      while (!ends_character(part, range.end)) ++range.end;
+      return Range{stretch.range.begin + range.begin, stretch.range.begin + range.end};
+    };
     std::vector<Range> sources;
     if (changed && authors.is_mixed()) {
       NormalizedText by_author = NormalizedText::of(part, Trace::kAuthors, stretch.range.begin);
@@ -371,32 +429,43 @@ void StagedTokenizer::trace(const Input& input, Draft& draft) const {
       sources = std::move(by_author.source);
     }
     normal.clear();
-    stages_.added.find_normalized(normalized.text, sources, stretch.range.begin, authors, normal);
+    stages_.added.find_normalized(current, sources, stretch.range.begin, authors, normal);
     for (const Stretch& piece : normal) {
       if (piece.token != nullptr) {
         put(piece.token->id,
-            {normalized.source[piece.range.begin].begin, normalized.source[piece.range.end - 1].end},
-            std::string_view(normalized.text).substr(piece.range.begin, piece.range.size()));
+            changed ? Range{normalized.source[piece.range.begin].begin, normalized.source[piece.range.end - 1].end}
+                    : original(piece.range),
+            current.substr(piece.range.begin, piece.range.size()));
         ++word_number;
         continue;
       }
-      stages_.pre_tokenizer.split_traced(normalized, piece.range, words);
-      for (const Range& word : words.ranges) {
-        ids.clear();
-        places.clear();
-        encoder->encode_word(words.text.substr(word.begin, word.size()), ids, places);
-        for (std::size_t i = 0; i < ids.size(); ++i) {
-          const Range place = places[i];
-          const bool inside = place.end <= word.size();  // else byte fallback has spelled an affix: no place at all
-          put(ids[i],
-              inside ? Range{words.source[word.begin + place.begin].begin, words.source[word.begin + place.end - 1].end}
-                     : place,
-              stages_.pieces[ids[i]]);
+      const auto put_words = [&](auto&& source_of) {
+        for (const Range& word : words.ranges) {
+          ids.clear();
+          places.clear();
+          encoder->encode_word(words.text.substr(word.begin, word.size()), ids, places);
+          for (std::size_t i = 0; i < ids.size(); ++i) {
+            const Range place = places[i];
+            const bool inside = place.end <= word.size();  // else byte fallback has spelled an affix: no place at all
+            put(ids[i], inside ? source_of(Range{word.begin + place.begin, word.begin + place.end}) : place, stages_.pieces[ids[i]]);
+          }
+          ++word_number;
         }
-        ++word_number;
+      };
+      const std::string_view stretch_text = current.substr(piece.range.begin, piece.range.size());
+      bool as_it_was = !changed && !stages_.pre_tokenizer.needs_trace();
+      for (std::size_t done = 0; as_it_was && done < stretch_text.size();) {
+        done = stages_.pre_tokenizer.split(stretch_text, done, stretch.range.begin == 0 && piece.range.begin == 0, words);
+        as_it_was = words.text.data() == stretch_text.data();  // else a step has changed it, all of it at once
+        if (as_it_was) put_words([&](Range range) { return original({piece.range.begin + range.begin, piece.range.begin + range.end}); });
       }
+      if (as_it_was) continue;
+      if (!changed && normalized.text.empty()) remember();
+      stages_.pre_tokenizer.split_traced(normalized, piece.range, words);
+      put_words([&](Range range) { return Range{words.source[range.begin].begin, words.source[range.end - 1].end}; });
     }
   }
+  leave_workplace(std::move(workplace));
 }
 
 Draft StagedTokenizer::draft(const Input& input, bool second, bool traced) const {
@@ -406,10 +475,11 @@ Draft StagedTokenizer::draft(const Input& input, bool second, bool traced) const
   if (traced) {
     trace(input, result);
   } else {
-    std::vector<Token> ids;
-    encode_text(input, ids, [](const std::vector<Token>&) {});
-    result.tokens.reserve(ids.size() + 2);
-    for (const Token id : ids) result.tokens.push_back({.id = id});
+    auto place = take_workplace(result.text.size());
+    encode_text(input, *place, place->ids, [](const std::vector<Token>&) {});
+    result.tokens.reserve(place->ids.size() + 2);
+    for (const Token id : place->ids) result.tokens.push_back({.id = id});
+    leave_workplace(std::move(place));
   }
   for (DraftToken& token : result.tokens) {
     token.second = second;
@@ -429,14 +499,15 @@ Encoding StagedTokenizer::encode(const EncodeInput& input, const EncodeOptions& 
   const std::size_t added = options.add_special_tokens ? stages_.post_processor.added(input.second.has_value()) : 0;
   if (options.fields == 0 && !truncation && !padding && !input.second && added == 0) {
     Encoding result;
-    std::vector<Token> ids;
     const Input text(input.text, stages_.text_bytes);
     if (text.text().empty()) return result;
-    encode_text(text, ids, [&](std::vector<Token>& batch) {
+    auto place = take_workplace(text.text().size());
+    encode_text(text, *place, place->ids, [&](std::vector<Token>& batch) {
       result.size += batch.size();
       batch.clear();
     });
-    result.size += ids.size();
+    result.size += place->ids.size();
+    leave_workplace(std::move(place));
     return result;
   }
 

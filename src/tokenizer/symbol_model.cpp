@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "spares.h"
 #include "utf8.h"
 
 namespace weft::tokenizer {
@@ -24,7 +25,9 @@ class BpeSplitter {
   [[nodiscard]] bool ids_below(std::size_t limit) const { return bpe_.ids_below(limit); }
   class Run {
    public:
-    Run(const BpeSplitter& splitter, std::size_t text_bytes) : encoder_(splitter.bpe_, text_bytes) {}
+    explicit Run(const BpeSplitter& splitter) : encoder_(splitter.bpe_) {}
+    void begin(std::size_t text_bytes) { encoder_.begin(text_bytes); }
+    void end() { encoder_.end(); }
     void split(std::string_view text, Symbols& symbols) { encoder_.encode(text, symbols); }
 
    private:
@@ -47,7 +50,9 @@ class WordSplitter {
   [[nodiscard]] bool ids_below(std::size_t limit) const { return pieces_.values_below(limit); }
   class Run {
    public:
-    Run(const WordSplitter& splitter, std::size_t) : pieces_(splitter.pieces_) {}
+    explicit Run(const WordSplitter& splitter) : pieces_(splitter.pieces_) {}
+    void begin(std::size_t) {}
+    void end() {}
     void split(std::string_view text, Symbols& symbols) {
       for (std::size_t pos = 0; pos < text.size();) {
         const std::size_t end = std::min(text.find(kSpace, pos + 1), text.size());
@@ -78,7 +83,9 @@ class CharacterSplitter {
       : pieces_(std::move(pieces)), user_defined_(std::move(user_defined)) {}
   class Run {
    public:
-    Run(const CharacterSplitter& splitter, std::size_t) : splitter_(splitter) {}
+    explicit Run(const CharacterSplitter& splitter) : splitter_(splitter) {}
+    void begin(std::size_t) {}
+    void end() {}
     void split(std::string_view text, Symbols& symbols) {
       for (std::size_t pos = 0; pos < text.size();) {
         const auto found = splitter_.user_defined_.longest(text, pos);
@@ -115,16 +122,19 @@ class SymbolModel : public Model {
            (!unknown_.bytes || std::all_of(unknown_.bytes->begin(), unknown_.bytes->end(), is_id));
   }
 
-  [[nodiscard]] std::unique_ptr<Model::Encoder> start(std::size_t text_bytes) const override {
-    return std::make_unique<Encoder>(*this, text_bytes);
+  [[nodiscard]] std::unique_ptr<Model::Encoder> start() const override {
+    return std::make_unique<Encoder>(*this);
   }
 
  private:
   class Encoder : public Model::Encoder {
    public:
-    Encoder(const SymbolModel& model, std::size_t text_bytes)
-        : unknown_(model.unknown_), run_(model.splitter_, text_bytes) {}
-
+    explicit Encoder(const SymbolModel& model) : unknown_(model.unknown_), run_(model.splitter_) {}
+    void begin(std::size_t text_bytes) override { run_.begin(text_bytes); }
+    void end() override {
+      run_.end();
+      give_back(symbols_);
+    }
     void encode(std::string_view text, std::span<const Range> words, std::vector<Token>& ids) override {
       for (const Range& word : words) encode(text.substr(word.begin, word.size()), ids, nullptr);
     }

@@ -21,11 +21,11 @@ struct Lowercase {
 };
 #include "unicode_tables.inc"
 
-constexpr char32_t kLast = 0x10FFFF;
-
 template <std::size_t N, std::size_t M>
 std::uint8_t look_up(const std::uint16_t (&index)[N], const std::uint8_t (&blocks)[M], char32_t c) {
-  return c > kLast ? 0 : blocks[static_cast<std::size_t>(index[c >> 7]) * 128 + (c & 127)];
+  static_assert(N * kBlock == kPlaces);
+  const std::size_t place = place_of(c);
+  return blocks[index[place / kBlock] * kBlock + place % kBlock];
 }
 
 template <std::size_t N>

@@ -71,8 +71,20 @@ enum class GraphemeBreak : std::uint8_t {
   kExtendOnly,  ///< An Extend that no conjunct has inside.
 };
 
+/// @name Tables have a place for each character; all that is unassigned beyond plane 3 has one, and all that is private.
+/// @{
+inline constexpr char32_t kDense = 0x32400, kTags = 0xE0000, kTagsEnd = 0xE1000, kBlock = 64;
+inline constexpr std::size_t kPlaces = kDense + (kTagsEnd - kTags) + kBlock;
+constexpr std::size_t place_of(char32_t c) noexcept {
+  if (c < kDense) [[likely]] return c;
+  if (c >= kTags && c < kTagsEnd) return kDense + (c - kTags);
+  return kDense + (kTagsEnd - kTags) + (c >= 0xF0000 && c <= 0x10FFFF && (c & 0xFFFF) < 0xFFFE);
+}
+/// @}
+
 Category category(char32_t c) noexcept;
-/// What category() looks up, for those who make their own classes of it: blocks[index[c / 128] * 128 + c % 128].
+/// What category() looks up, for those who make their own classes of it, p being place_of(c):
+/// blocks[index[p / kBlock] * kBlock + p % kBlock].
 struct CategoryTable {
   const std::uint16_t* index;
   const std::uint8_t* blocks;

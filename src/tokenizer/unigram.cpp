@@ -6,12 +6,13 @@
 #include <string>
 #include <type_traits>
 
+#include "spares.h"
 #include "weft/error.h"
 
 namespace weft::tokenizer {
 namespace {
 
-constexpr std::size_t kRemember = 4096;     // bytes of a text whose words are worth remembering
+constexpr std::size_t kRemember = 4096;     // bytes of texts from which on words are worth remembering
 constexpr std::size_t kMaxKnown = 1 << 14;  // words
 constexpr std::string_view kSpace = "\u2581";
 constexpr float kMostOfWord = 1000;         // that a word which is remembered adds to a sum, more than twice over
@@ -49,8 +50,9 @@ Unigram::Unigram(const std::vector<Piece>& pieces, const Options& options) : opt
   trie_ = PieceTrie(std::move(entries));
 }
 
-Unigram::Encoder::Encoder(const Unigram& unigram, std::size_t text_bytes) : unigram_(unigram) {
-  if (text_bytes >= kRemember) known_.resize(std::min(kMaxKnown, std::bit_ceil(text_bytes / 16)));
+void Unigram::Encoder::begin(std::size_t text_bytes) {
+  seen_ += text_bytes;
+  if (known_.size() < kMaxKnown && seen_ >= kRemember) grow_cache(known_, std::min(kMaxKnown, seen_ / 16));
 }
 
 void Unigram::Encoder::encode(std::string_view word, std::vector<Token>& out, std::vector<Range>* ranges) {

@@ -60,11 +60,12 @@ class Unigram {
            (!options_.bytes || std::all_of(options_.bytes->begin(), options_.bytes->end(), below));
   }
 
-  /// Encodes the words of one text, and remembers those that it has met.
+  /// Encodes the words of one text after another, and remembers those that it has met.
   class Encoder {
    public:
-    /// @param text_bytes  About how much will come: words of a short text aren't remembered.
-    explicit Encoder(const Unigram& unigram, std::size_t text_bytes = 0);
+    explicit Encoder(const Unigram& unigram) : unigram_(unigram) {}
+    /// A text of so many bytes comes. Until there were some thousands, words aren't remembered.
+    void begin(std::size_t text_bytes);
 
     /// Appends the ids of well-formed `word`. A run of unknown characters is one id (or its bytes).
     /// Costs O(n) for n bytes, times the length of the longest piece.
@@ -113,6 +114,7 @@ class Unigram {
     void emit_unknown(std::string_view text, Output& output) const;
 
     const Unigram& unigram_;
+    std::size_t seen_ = 0;  // bytes of all texts
     std::vector<Known> known_;
     std::vector<Node<double>> doubles_;
     std::vector<Node<float>> singles_;

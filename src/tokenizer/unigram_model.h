@@ -22,14 +22,15 @@ class UnigramModel : public Model {
   [[nodiscard]] bool ids_below(std::size_t limit) const { return unigram_.ids_below(limit); }
   void save(CompiledWriter& writer) const override { writer(Kind::kUnigram, *this); }
 
-  [[nodiscard]] std::unique_ptr<Model::Encoder> start(std::size_t text_bytes) const override {
-    return std::make_unique<Encoder>(unigram_, text_bytes);
+  [[nodiscard]] std::unique_ptr<Model::Encoder> start() const override {
+    return std::make_unique<Encoder>(unigram_);
   }
 
  private:
   class Encoder : public Model::Encoder {
    public:
-    Encoder(const Unigram& unigram, std::size_t text_bytes) : encoder_(unigram, text_bytes) {}
+    explicit Encoder(const Unigram& unigram) : encoder_(unigram) {}
+    void begin(std::size_t text_bytes) override { encoder_.begin(text_bytes); }
     void encode(std::string_view text, std::span<const Range> words, std::vector<Token>& ids) override {
       for (const Range& word : words) encoder_.encode(text.substr(word.begin, word.size()), ids);
     }

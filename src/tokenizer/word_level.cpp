@@ -19,7 +19,7 @@ class WordLevel::Encoder : public Model::Encoder {
   const WordLevel& model_;
 };
 
-std::unique_ptr<Model::Encoder> WordLevel::start(std::size_t) const { return std::make_unique<Encoder>(*this); }
+std::unique_ptr<Model::Encoder> WordLevel::start() const { return std::make_unique<Encoder>(*this); }
 
 Token WordLevel::find(std::string_view word) const {
   const Token id = words_.find(word);

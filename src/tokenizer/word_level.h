@@ -27,7 +27,7 @@ class WordLevel : public Model {
     return words_.size() <= limit && unknown_ < static_cast<std::int64_t>(limit);
   }
 
-  [[nodiscard]] std::unique_ptr<Model::Encoder> start(std::size_t text_bytes) const override;
+  [[nodiscard]] std::unique_ptr<Model::Encoder> start() const override;
 
  private:
   class Encoder;

@@ -11,7 +11,7 @@ WordPiece::WordPiece(std::vector<PieceTrie::Entry> first, std::vector<PieceTrie:
                      const Options& options)
     : first_(std::move(first)), continuing_(std::move(continuing)), options_(options) {}
 
-std::unique_ptr<Model::Encoder> WordPiece::start(std::size_t) const { return std::make_unique<WordByWord<WordPiece>>(*this); }
+std::unique_ptr<Model::Encoder> WordPiece::start() const { return std::make_unique<WordByWord<WordPiece>>(*this); }
 
 void WordPiece::encode(std::string_view word, std::vector<Token>& ids, std::vector<Range>* places) const {
   const std::size_t before = ids.size(), placed = places != nullptr ? places->size() : 0;

@@ -37,7 +37,7 @@ class WordPiece : public Model {
     return first_.values_below(limit) && continuing_.values_below(limit) && options_.unknown < static_cast<std::int64_t>(limit);
   }
 
-  [[nodiscard]] std::unique_ptr<Model::Encoder> start(std::size_t text_bytes) const override;
+  [[nodiscard]] std::unique_ptr<Model::Encoder> start() const override;
   /// For WordByWord. Costs O(n) for n bytes, times the length of the longest piece.
   void encode(std::string_view word, std::vector<Token>& ids, std::vector<Range>* places) const;
 

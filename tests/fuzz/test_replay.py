@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-TARGETS = ["tokenizer_json", "sentencepiece", "tiktoken", "tekken", "llama2c", "gguf", "regex", "encode", "template"]
+TARGETS = ["tokenizer_json", "sentencepiece", "tiktoken", "tekken", "llama2c", "gguf", "compiled", "regex", "encode", "template"]
 
 
 @pytest.mark.parametrize("target", TARGETS)

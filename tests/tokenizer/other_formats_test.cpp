@@ -174,6 +174,23 @@ TEST(TiktokenFile, NeedsAnEncoding) {
   EXPECT_THROW((void)encode(sentencepiece_model(1), "a", {.encoding = "gpt2"}), Error);
 }
 
+TEST(TiktokenFile, QuotesBytesThatAreNoUtf8InItsErrors) {
+  const auto message = [](const std::string& last_line) {
+    // Of its own size, so that a sanitizer sees what is read behind it.
+    const std::string bytes = "AA== 0\nAQ== 1\n" + last_line;
+    const std::vector<char> exact(bytes.begin(), bytes.end());
+    try {
+      (void)parse_tokenizer({exact.data(), exact.size()}, "x/r50k_base.tiktoken");
+    } catch (const Error& error) {
+      return error.message();
+    }
+    return std::string();
+  };
+  EXPECT_EQ(message("QQ== 2\xF0"), R"(the rank is a number, not "2\xF0")");
+  EXPECT_EQ(message("Q\xE0\xCF= 2"), R"("Q\xE0\xCF=" is not base64)");
+  EXPECT_EQ(message("8J8= 2\n8J8= 3"), R"(the token "\xF0\x9F" is there twice)");
+}
+
 TEST(TokenizerFile, MayNotHaveFourGibibytesWhateverTheLimits) {
   const std::filesystem::path path = std::filesystem::temp_directory_path() / ("weft-huge-" + std::to_string(::getpid()));
   std::ofstream(path) << '{';

@@ -197,6 +197,25 @@ def test_kind(ask, saved, name):
     assert_equal_to_reference(ask, path, texts)
 
 
+BERT = [f"normalizer_{name}" for name in ("bert", "bert_clean", "bert_chinese", "bert_accents", "bert_cased")]
+
+
+@pytest.mark.parametrize("name", BERT)
+def test_long_runs_of_ascii_between_other_characters(ask, saved, name):
+    path = saved(name)
+    rng = random.Random(name)
+    units = ["é", "e\u0301", "\u0301", "\u0316", "\u302e", "\u3099", "字", "Å", "İ", "Σ", "\u200d", "\x01", "\x7f", "\0", "\ufffd", "\x85", "\u3000"]
+    texts = []
+    for _ in range(TEXTS // 2):
+        parts = []
+        for _ in range(rng.randrange(1, 6)):
+            parts += rng.choices(units, k=rng.randrange(4))
+            ascii_units = rng.choice(["aB ", "\x01\x02", "\t\n\r X", "a\x01", "Zz.,!"])
+            parts += rng.choices(ascii_units, k=rng.choice([1, 5, 31, 32, 33, 64, 100]))
+        texts.append("".join(parts))
+    assert_equal_to_reference(ask, path, texts)
+
+
 @pytest.mark.parametrize("name", [name for name in synthetic_files.FILES if name not in KINDS])
 def test_variant(ask, saved, name):
     """Each component and option by itself."""

@@ -242,6 +242,25 @@ TEST(Tokenizer, IsSharedByThreads) {
   for (auto& thread : threads) thread.join();
 }
 
+TEST(Tokenizer, KeepsNothingOfATextForTheNext) {
+  // What is kept between calls: storage, words that were met. Long, short, ill-formed, traced and failing ones in turn.
+  const auto used = weft::parse_tokenizer(tiny_file().dump(), "tokenizer.json", weft::TokenizerLimits{.text_bytes = 300000});
+  const std::vector<std::string> texts = {"hello lo", std::string(200000, 'h'), "hell<|end|>", "lo\xFF\xF0hello    lo", "", "l",
+                                          std::string(100, 'o') + " hello", "\xE2\x82"};
+  for (int round = 0; round < 3; ++round) {
+    for (const std::string& text : texts) {
+      const auto fresh = parse(tiny_file());
+      EXPECT_EQ(used->encode(text, kAsTokens), fresh->encode(text, kAsTokens));
+      EXPECT_EQ(used->count(text, kAsText), fresh->encode(text, kAsText).size());
+      const weft::EncodeOptions options{.fields = weft::kIds | weft::kOffsets};
+      const weft::Encoding got = used->encode(text, kAsText, options), expected = fresh->encode(text, kAsText, options);
+      EXPECT_EQ(got.ids, expected.ids);
+      EXPECT_EQ(got.offsets, expected.offsets);
+    }
+    EXPECT_THROW((void)used->encode(std::string(300001, 'h'), kAsText), weft::Error);
+  }
+}
+
 TEST(Tokenizer, NumbersNewAddedTokensBehindTheVocabulary) {
   // As Hugging Face does: the file's own id counts for nothing.
   auto file = tiny_file();

@@ -95,7 +95,8 @@ TEST(Unigram, RefusesAnUnknownCharacterWithoutAnUnknownToken) {
 
 TEST(Unigram, RemembersWordsOfLongTexts) {
   const Unigram unigram = make(kLetters);
-  Unigram::Encoder encoder(unigram, 1 << 20);
+  Unigram::Encoder encoder(unigram);
+  encoder.begin(1 << 20);
   for (int i = 0; i < 3; ++i) {
     Ids ids;
     encoder.encode("abcdacd", ids);
