@@ -190,11 +190,13 @@ void bench_attention(const Report& report, const ParallelFor& parallel_for, std:
                            std::to_string(past) + ", heads " + std::to_string(heads) + "/" + std::to_string(kv_heads) + " of " +
                            std::to_string(size);
   if (!report.wants(name)) return;
-  constexpr std::size_t kLayers = 16;
-  std::vector<KvCache> caches(sequences, KvCache(std::vector<KvLayerShape>(kLayers, {kv_heads, size, size}), past + tokens, type));
+  const auto cached = static_cast<double>((past + tokens) * kv_heads * size * 2 * KvBlock::number_bytes(type));
+  // Decoding reads a layer's cache after all of the weights, so that no cache of the processor holds it any more.
+  const std::size_t layers = tokens > 16 ? 1 : static_cast<std::size_t>((192 << 20) / cached / static_cast<double>(sequences)) + 1;
+  std::vector<KvCache> caches(sequences, KvCache(std::vector<KvLayerShape>(layers, {kv_heads, size, size}), past + tokens, type));
   std::vector<Sequence> batch;
   for (KvCache& cache : caches) {
-    for (std::size_t layer = 0; layer < kLayers; ++layer) cache.prepare_rows(layer, 0, past + tokens);
+    for (std::size_t layer = 0; layer < layers; ++layer) cache.prepare_rows(layer, 0, past + tokens);
     cache.set_size(past);
     batch.push_back({&cache, tokens});
   }
@@ -212,7 +214,7 @@ void bench_attention(const Report& report, const ParallelFor& parallel_for, std:
     a.positions = positions;
     a.context = scope.handle();
     a.layer = layer;
-    layer = (layer + 1) % kLayers;
+    layer = (layer + 1) % static_cast<std::int64_t>(layers);
     a.scale = 0.125f;
     a.out = out.data();
     if (attention(a) != nullptr) std::abort();
@@ -220,7 +222,6 @@ void bench_attention(const Report& report, const ParallelFor& parallel_for, std:
   double seen = 0;
   for (std::size_t i = 0; i < tokens; ++i) seen += static_cast<double>(past + i + 1);
   const auto times = static_cast<double>(sequences);
-  const auto cached = static_cast<double>((past + tokens) * kv_heads * size * 2 * KvBlock::number_bytes(type));
   report.row(name, seconds, times * cached, times * seen * heads * size * 2);
 }
 

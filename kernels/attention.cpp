@@ -86,6 +86,11 @@ struct Unit {
   std::uint32_t sequence, kv_head, first_row, n_rows;
 };
 
+// One of the blocks that a unit sees.
+struct Part {
+  std::size_t unit, block;
+};
+
 }  // namespace
 
 namespace {
@@ -149,10 +154,10 @@ const char* attention(const AttentionArguments& a) {
 
   const std::span<const Unit> all_units = units;
   const std::span<const std::size_t> sequence_starts = first_tokens;
-  const std::size_t value_stride = (a.value.size + kLanes - 1) / kLanes * kLanes, partial_floats = kPartialHead + value_stride;
+  const std::size_t partial_size = partial_floats((a.value.size + kLanes - 1) / kLanes * kLanes);
 
   // A unit's rows; queries go into `queries`, of kMaxRows * D floats.
-  const auto rows_of = [&](const Unit& unit, float* queries, float* scratch) {
+  const auto rows_of = [&](const Unit& unit, float* queries) {
     const Sequence& sequence = scope->sequences()[unit.sequence];
     AttentionRows rows{};
     rows.n = unit.n_rows;
@@ -163,7 +168,6 @@ const char* attention(const AttentionArguments& a) {
     rows.kv_head = unit.kv_head;
     rows.key_size = a.key.size;
     rows.value_size = a.value.size;
-    rows.scratch = scratch;
     for (std::size_t r = 0; r < unit.n_rows; ++r) {
       const std::size_t token = (unit.first_row + r) / group;
       const std::size_t head = unit.kv_head * group + (unit.first_row + r) % group;
@@ -181,42 +185,46 @@ const char* attention(const AttentionArguments& a) {
   // A long context for few rows, as in decoding, is split into its blocks, or some threads would have nothing to do.
   constexpr std::size_t kFewUnits = 64;
   thread_local std::vector<AttentionRows> whole;  // one for each unit
-  thread_local std::vector<std::size_t> first_parts;  // where each unit's blocks begin among all parts
+  thread_local std::vector<Part> parts;
+  thread_local std::vector<std::uint32_t> unfinished;  // parts of each unit
   thread_local std::vector<float> queries, partials;
   if (all_units.size() < kFewUnits) {
     whole.clear();
-    first_parts.assign(1, 0);
+    parts.clear();
+    unfinished.clear();
     queries.resize(all_units.size() * kMaxRows * a.query.size);
     for (std::size_t u = 0; u < all_units.size(); ++u) {
-      whole.push_back(rows_of(all_units[u], queries.data() + u * kMaxRows * a.query.size, nullptr));
+      whole.push_back(rows_of(all_units[u], queries.data() + u * kMaxRows * a.query.size));
       const auto [begin, end] = whole.back().blocks();
-      first_parts.push_back(first_parts.back() + end - begin);
+      for (std::size_t block = begin; block < end; ++block) parts.push_back({u, block});
+      unfinished.push_back(static_cast<std::uint32_t>(end - begin));
     }
-    const std::size_t parts = first_parts.back();
-    partials.resize((parts + 1) * kMaxRows * partial_floats);
-    float* const partial = partials.data();
-    const std::span<AttentionRows> units_rows = whole;
-    const std::span<const std::size_t> firsts = first_parts;
-    const auto part_of = [=](std::size_t part) { return partial + part * kMaxRows * partial_floats; };
-    scope->parallel_for()(parts, [=](std::size_t begin, std::size_t end) {
-      for (std::size_t part = begin; part < end; ++part) {
-        const std::size_t u = static_cast<std::size_t>(std::upper_bound(firsts.begin(), firsts.end(), part) - firsts.begin()) - 1;
-        AttentionRows rows = units_rows[u];
-        rows.scratch = part_of(part);
-        variant().attention_block(rows, rows.blocks().first + part - firsts[u]);
+    partials.resize((parts.size() + all_units.size()) * partial_size);
+    // A thread takes neighbours, so that it knows what to ask the memory for.
+    constexpr std::size_t kNeighbours = 2;
+    const auto attend = [&, all = std::span<const Part>(parts), rows = std::span<const AttentionRows>(whole), left = unfinished.data(),
+                         partial = partials.data()](std::size_t first_piece, std::size_t last_piece) {
+      const std::size_t end = std::min(last_piece * kNeighbours, all.size());
+      for (std::size_t part = first_piece * kNeighbours; part < end; ++part) {
+        const auto [unit, block] = all[part];
+        std::span<const std::byte> next;
+        if (part + 1 < end) next = rows[all[part + 1].unit].keys(all[part + 1].block);
+        variant().attention_block(rows[unit], block, partial + part * partial_size, next);
+        // Who is the last one to finish a unit's parts puts them together.
+        if (std::atomic_ref(left[unit]).fetch_sub(1, std::memory_order_acq_rel) > 1) continue;
+        const auto [from, to] = rows[unit].blocks();
+        const float* of_unit = partial + (part - (block - from)) * partial_size;
+        variant().attention_merge(rows[unit], of_unit, to - from, partial + (all.size() + unit) * partial_size);
       }
-    });
-    for (std::size_t u = 0; u < units_rows.size(); ++u) {
-      units_rows[u].scratch = part_of(parts);
-      variant().attention_merge(units_rows[u], part_of(firsts[u]), kMaxRows, firsts[u + 1] - firsts[u]);
-    }
+    };
+    scope->parallel_for()((parts.size() + kNeighbours - 1) / kNeighbours, std::ref(attend));
     return nullptr;
   }
   scope->parallel_for()(all_units.size(), [&](std::size_t begin, std::size_t end) {
     thread_local std::vector<float> scratch;
-    scratch.resize(kMaxRows * (a.query.size + 2 * partial_floats));
+    scratch.resize(kMaxRows * a.query.size + 2 * partial_size);
     for (std::size_t u = begin; u < end; ++u) {
-      variant().attention_rows(rows_of(all_units[u], scratch.data(), scratch.data() + kMaxRows * a.query.size));
+      variant().attention_rows(rows_of(all_units[u], scratch.data()), scratch.data() + kMaxRows * a.query.size, {});
     }
   });
   return nullptr;

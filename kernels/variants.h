@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -16,12 +17,11 @@ namespace weft::kernels {
 
 /// Query rows that share the loads of one head's keys and values.
 inline constexpr std::size_t kMaxRows = 8;
-/// A partial result begins with its largest score and the sum of its weights, padded to a vector; its sums follow.
-inline constexpr std::size_t kPartialHead = kLanes;
-/// Cache rows between two looks at the softmax's maximum. Spans begin at multiples of it, whatever the
-/// batch, so that a token's sums are always made in the same order.
-inline constexpr std::size_t kSpan = 64;
-static_assert(kBlockRows % kSpan == 0 && kSpan % kLanes == 0);
+/// A partial result: f32 [2, kLanes], each row's largest score and the sum of its weights; then the rows' weighted sums of values,
+/// [kMaxRows, value_stride].
+inline constexpr std::size_t kPartialHead = 2 * kLanes;
+static_assert(kMaxRows <= kLanes);
+constexpr std::size_t partial_floats(std::size_t value_stride) { return kPartialHead + kMaxRows * value_stride; }
 
 struct AttentionRows {
   std::size_t n;                 // 1..kMaxRows
@@ -34,15 +34,19 @@ struct AttentionRows {
   float* out[kMaxRows];  // [Dv]
   const KvCache* cache;
   std::size_t layer, kv_head, key_size, value_size;
-  // attention_rows: of 2 * n partial results, attention_merge: of n; attention_block: where it puts its n.
-  float* scratch;
 
-  [[nodiscard]] std::size_t partial_floats() const { return kPartialHead + (value_size + kLanes - 1) / kLanes * kLanes; }
+  [[nodiscard]] std::size_t value_stride() const { return (value_size + kLanes - 1) / kLanes * kLanes; }
   // The blocks that any of the rows sees: [first, second).
   [[nodiscard]] std::pair<std::size_t, std::size_t> blocks() const {
     std::size_t from = begin[0], to = end[0];
     for (std::size_t r = 1; r < n; ++r) from = std::min(from, begin[r]), to = std::max(to, end[r]);
     return {from / kBlockRows, (to + kBlockRows - 1) / kBlockRows};
+  }
+  // The keys that a block of those holds.
+  [[nodiscard]] std::span<const std::byte> keys(std::size_t block) const {
+    const std::size_t row = key_size * KvBlock::number_bytes(cache->type());
+    const std::size_t kept = std::min(kBlockRows, *std::max_element(end, end + n) - block * kBlockRows);
+    return {cache->block(layer, block).keys<std::byte>(0) + kv_head * kBlockRows * row, (kept + kLanes - 1) / kLanes * kLanes * row};
   }
 };
 
@@ -123,11 +127,12 @@ struct GateRows {
   Gate function;
 };
 
-// Every function of a variant. The ranges are of output features, of tiles of them, or of input rows.
+// Every function of a variant. The ranges are of output features, of tiles of them, or of input rows. `partial` and `state` have room
+// for one partial result, `scratch` for two; `next` is what the caller will read after this.
 #define WEFT_VARIANT_FUNCTIONS(X)                                                \
-  X(attention_rows, (const AttentionRows&))                                      \
-  X(attention_block, (const AttentionRows&, std::size_t block))                  \
-  X(attention_merge, (const AttentionRows&, const float* partials, std::size_t rows_each, std::size_t n_blocks)) \
+  X(attention_rows, (const AttentionRows&, float* scratch, std::span<const std::byte> next))                          \
+  X(attention_block, (const AttentionRows&, std::size_t block, float* partial, std::span<const std::byte> next))       \
+  X(attention_merge, (const AttentionRows&, const float* partials, std::size_t n_blocks, float* state))                \
   X(keep_row, (const KvRow&))                                                    \
   X(turn_row, (const TurnedRow&))                                                \
   X(linear_rows, (const LinearRows&, std::size_t begin, std::size_t end))        \
