@@ -58,19 +58,24 @@ TurnedRow turned_row(const AttentionArguments& a, const HeadsView& view, std::si
 }
 
 // Puts one sequence's new keys and values, token rows [first, first + n) of the batch, behind its kept rows.
-void append(const AttentionArguments& a, KvCache& cache, std::size_t first, std::size_t n) {
+void append(const AttentionArguments& a, KvCache& cache, std::size_t first, std::size_t n, const ParallelFor& parallel_for) {
   const auto layer = static_cast<std::size_t>(a.layer);
   cache.prepare_rows(layer, cache.size(), cache.size() + n);
-  thread_local std::vector<float> turned;
-  turned.resize(a.key.size);
-  for (std::size_t i = 0; i < n; ++i) {
-    const std::size_t row = cache.size() + i;
-    for (std::size_t head = 0; head < a.key.heads; ++head) {
-      variant().turn_row(turned_row(a, a.key, head, first + i, 1.0f, turned.data()));
-      const float* value = a.value.data + head * a.value.head_stride + (first + i) * a.value.token_stride;
-      variant().keep_row({turned.data(), value, a.key.size, a.value.size, &cache.block(layer, row / kBlockRows), head, row % kBlockRows});
+  const auto append_rows = [&](std::size_t begin, std::size_t end) {
+    thread_local std::vector<float> turned;
+    turned.resize(a.key.size);
+    for (std::size_t i = begin; i < end; ++i) {
+      const std::size_t row = cache.size() + i;
+      for (std::size_t head = 0; head < a.key.heads; ++head) {
+        variant().turn_row(turned_row(a, a.key, head, first + i, 1.0f, turned.data()));
+        const float* value = a.value.data + head * a.value.head_stride + (first + i) * a.value.token_stride;
+        variant().keep_row({turned.data(), value, a.key.size, a.value.size, &cache.block(layer, row / kBlockRows), head, row % kBlockRows});
+      }
     }
-  }
+  };
+  constexpr std::size_t kWorth = 16;  // tokens: some microseconds
+  if (n < kWorth) return append_rows(0, n);
+  parallel_for(n, append_rows);
 }
 
 // The first cache row that the token at `position` sees; AttentionArguments::window.
@@ -113,7 +118,7 @@ ForwardScope::ForwardScope(std::span<const Sequence> sequences, const ParallelFo
 ForwardScope::~ForwardScope() { innermost = outer_; }
 
 const ParallelFor& ForwardScope::current_parallel_for() noexcept {
-  static const ParallelFor serial = [](std::size_t n, const std::function<void(std::size_t, std::size_t)>& body) {
+  static const ParallelFor serial = [](std::size_t n, RangeBody body) {
     if (n > 0) body(0, n);
   };
   return innermost != nullptr ? innermost->parallel_for() : serial;
@@ -140,7 +145,7 @@ const char* attention(const AttentionArguments& a) {
   std::size_t first = 0;
   for (std::size_t s = 0; s < scope->sequences().size(); ++s) {
     const Sequence& sequence = scope->sequences()[s];
-    append(a, *sequence.cache, first, sequence.n_tokens);
+    append(a, *sequence.cache, first, sequence.n_tokens, scope->parallel_for());
     first_tokens.push_back(first);
     first += sequence.n_tokens;
     const std::size_t rows = sequence.n_tokens * group;
@@ -159,8 +164,11 @@ const char* attention(const AttentionArguments& a) {
   // A unit's rows; queries go into `queries`, of kMaxRows * D floats.
   const auto rows_of = [&](const Unit& unit, float* queries) {
     const Sequence& sequence = scope->sequences()[unit.sequence];
+    thread_local std::vector<float> turned;
+    turned.resize(a.query.size);
     AttentionRows rows{};
     rows.n = unit.n_rows;
+    rows.queries = queries;
     rows.has_sink = !a.sinks.empty();
     rows.softcap = a.softcap;
     rows.cache = sequence.cache;
@@ -172,12 +180,12 @@ const char* attention(const AttentionArguments& a) {
       const std::size_t token = (unit.first_row + r) / group;
       const std::size_t head = unit.kv_head * group + (unit.first_row + r) % group;
       const std::size_t batch_row = sequence_starts[unit.sequence] + token;
-      rows.query[r] = queries + r * a.query.size;
       rows.end[r] = sequence.cache->size() + token + 1;
       rows.begin[r] = first_visible(rows.end[r] - 1, a.window);
       rows.sink[r] = rows.has_sink ? a.sinks[head] : 0.0f;
       rows.out[r] = a.out + (batch_row * a.query.heads + head) * a.value.size;
-      variant().turn_row(turned_row(a, a.query, head, batch_row, a.scale, queries + r * a.query.size));
+      variant().turn_row(turned_row(a, a.query, head, batch_row, a.scale, turned.data()));
+      for (std::size_t d = 0; d < a.query.size; ++d) queries[d * kMaxRows + r] = turned[d];
     }
     return rows;
   };
@@ -201,7 +209,7 @@ const char* attention(const AttentionArguments& a) {
     }
     partials.resize((parts.size() + all_units.size()) * partial_size);
     // A thread takes neighbours, so that it knows what to ask the memory for.
-    constexpr std::size_t kNeighbours = 2;
+    constexpr std::size_t kNeighbours = 4;
     const auto attend = [&, all = std::span<const Part>(parts), rows = std::span<const AttentionRows>(whole), left = unfinished.data(),
                          partial = partials.data()](std::size_t first_piece, std::size_t last_piece) {
       const std::size_t end = std::min(last_piece * kNeighbours, all.size());
@@ -217,7 +225,7 @@ const char* attention(const AttentionArguments& a) {
         variant().attention_merge(rows[unit], of_unit, to - from, partial + (all.size() + unit) * partial_size);
       }
     };
-    scope->parallel_for()((parts.size() + kNeighbours - 1) / kNeighbours, std::ref(attend));
+    scope->parallel_for()((parts.size() + kNeighbours - 1) / kNeighbours, attend);
     return nullptr;
   }
   scope->parallel_for()(all_units.size(), [&](std::size_t begin, std::size_t end) {

@@ -46,9 +46,9 @@ class Ahead {
   const std::byte *at_, *end_;
 };
 
-// scores[r][tile * kLanes...) = query[r] . keys for the tiles [tile, n_tiles), as many at a time as there are registers.
+// scores[r][tile * kLanes...) = queries[:, r] . keys for the tiles [tile, n_tiles), as many at a time as there are registers.
 template <int R, int Tiles, class T>
-inline void score_tiles(const float* const query[], std::size_t size, const T* keys, std::size_t tile, std::size_t n_tiles,
+inline void score_tiles(const float* queries, std::size_t size, const T* keys, std::size_t tile, std::size_t n_tiles,
                         float scores[][kBlockRows], Ahead& ahead) {
   for (; tile + Tiles <= n_tiles; tile += Tiles) {
     const T* tile_keys = keys + tile * kLanes * size;
@@ -58,9 +58,9 @@ inline void score_tiles(const float* const query[], std::size_t size, const T* k
       Vector key[Tiles];
 #pragma GCC unroll 8
       for (int t = 0; t < Tiles; ++t) key[t] = load_numbers(tile_keys + (static_cast<std::size_t>(t) * size + d) * kLanes);
-#pragma GCC unroll 8
+#pragma GCC unroll 12
       for (int r = 0; r < R; ++r) {
-        const float q = query[r][d];
+        const float q = queries[d * kMaxRows + static_cast<std::size_t>(r)];
 #pragma GCC unroll 8
         for (int t = 0; t < Tiles; ++t) sums[r][t] += key[t] * q;
       }
@@ -69,7 +69,7 @@ inline void score_tiles(const float* const query[], std::size_t size, const T* k
       for (int t = 0; t < Tiles; ++t) store(&scores[r][(tile + static_cast<std::size_t>(t)) * kLanes], sums[r][t]);
     }
   }
-  if constexpr (Tiles > 1) score_tiles<R, Tiles / 2>(query, size, keys, tile, n_tiles, scores, ahead);
+  if constexpr (Tiles > 1) score_tiles<R, Tiles / 2>(queries, size, keys, tile, n_tiles, scores, ahead);
 }
 
 // sums[r] = sum over j in [begin, end) of weights[r][j] * values[j], for C * kLanes components from `at`.
@@ -82,7 +82,7 @@ inline void sum_values(float* sums, const T* values, std::size_t stride, std::si
     Vector value[C];
 #pragma GCC unroll 4
     for (int c = 0; c < C; ++c) value[c] = load_numbers(values + j * stride + at + c * kLanes);
-#pragma GCC unroll 8
+#pragma GCC unroll 12
     for (int r = 0; r < R; ++r) {
 #pragma GCC unroll 4
       for (int c = 0; c < C; ++c) total[r][c] += value[c] * weights[r][j];
@@ -112,7 +112,7 @@ inline void attend_block(const AttentionRows& rows, std::size_t first, std::size
   const std::size_t first_tile = begin / kLanes, n_tiles = (end + kLanes - 1) / kLanes;
   const T* values = block.values<T>(rows.kv_head);
   Ahead values_ahead(std::as_bytes(std::span(values + begin * stride, (end - begin) * stride)));
-  score_tiles<R, sums_each(R, kBlockRows / kLanes)>(rows.query + first, rows.key_size, block.keys<T>(rows.kv_head), first_tile, n_tiles,
+  score_tiles<R, sums_each(R, kBlockRows / kLanes)>(rows.queries + first, rows.key_size, block.keys<T>(rows.kv_head), first_tile, n_tiles,
                                                     scores, values_ahead);
 
   float *const largest_scores = partial + first, *const weight_sums = partial + kLanes + first;
@@ -201,7 +201,7 @@ inline void finish_rows(const AttentionRows& rows, const float* state, std::size
 template <class Use>
 inline void for_pieces(std::size_t n, const Use& use) {
 #if defined(__AVX512F__)
-  constexpr std::size_t kTogether = 8;
+  constexpr std::size_t kTogether = 12;
 #else
   constexpr std::size_t kTogether = 4;
 #endif
@@ -209,7 +209,10 @@ inline void for_pieces(std::size_t n, const Use& use) {
   const auto take = [&](auto count) {
     for (; first + count <= n; first += count) use(count, first);
   };
-  if constexpr (kTogether == 8) take(std::integral_constant<std::size_t, 8>{});
+  if constexpr (kTogether == 12) {
+    take(std::integral_constant<std::size_t, 12>{});
+    take(std::integral_constant<std::size_t, 8>{});
+  }
   take(std::integral_constant<std::size_t, 4>{});
   take(std::integral_constant<std::size_t, 3>{});
   take(std::integral_constant<std::size_t, 2>{});
@@ -224,7 +227,7 @@ void attend(const AttentionRows& rows, std::size_t block, float* partial, Ahead 
 }  // namespace
 
 void attention_block(const AttentionRows& rows, std::size_t block, float* partial, std::span<const std::byte> next) {
-  static_assert(kMaxRows == 8);
+  static_assert(kMaxRows == 12);
   begin_partial(partial);
   switch (rows.cache->type()) {
     case KvType::kFloat32: return attend<float>(rows, block, partial, Ahead(next));

@@ -48,8 +48,7 @@ void make_panels(const float* input, std::size_t m, std::size_t begin, std::size
 }
 
 // Calls body for ranges of [0, rows), on the threads only where there is work for them.
-void for_rows(std::size_t rows, std::size_t columns, const ParallelFor& parallel_for,
-              const std::function<void(std::size_t, std::size_t)>& body) {
+void for_rows(std::size_t rows, std::size_t columns, const ParallelFor& parallel_for, RangeBody body) {
   constexpr std::size_t kWorth = 16384;  // values: about 5 microseconds
   if (rows * columns < kWorth) return body(0, rows);
   parallel_for(rows, body);

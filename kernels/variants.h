@@ -16,7 +16,7 @@
 namespace weft::kernels {
 
 /// Query rows that share the loads of one head's keys and values.
-inline constexpr std::size_t kMaxRows = 8;
+inline constexpr std::size_t kMaxRows = 12;
 /// A partial result: f32 [2, kLanes], each row's largest score and the sum of its weights; then the rows' weighted sums of values,
 /// [kMaxRows, value_stride].
 inline constexpr std::size_t kPartialHead = 2 * kLanes;
@@ -25,7 +25,7 @@ constexpr std::size_t partial_floats(std::size_t value_stride) { return kPartial
 
 struct AttentionRows {
   std::size_t n;                 // 1..kMaxRows
-  const float* query[kMaxRows];  // [D], scaled
+  const float* queries;          // [D, kMaxRows], scaled
   std::size_t begin[kMaxRows];   // first cache row seen
   std::size_t end[kMaxRows];     // one past the last
   float sink[kMaxRows];

@@ -88,23 +88,31 @@ inline Vector bits_as_float(Integers a) { WEFT_EACH(Vector, reinterpret_cast<Flo
 inline Integers bits_of(Vector a) { WEFT_EACH(Integers, reinterpret_cast<IntegerRegister>(a.part[i])); }
 #undef WEFT_EACH
 
-// By halves, so that it becomes a few shuffles.
+// By halves: lane i and lane i + 8, and so on.
 inline float sum(Vector v) {
+#if defined(__AVX512F__)
+  return _mm512_reduce_add_ps(reinterpret_cast<__m512>(v.part[0]));
+#else
   float part[kLanes];
   store(part, v);
   for (std::size_t half = kLanes / 2; half > 0; half /= 2) {
     for (std::size_t i = 0; i < half; ++i) part[i] += part[i + half];
   }
   return part[0];
+#endif
 }
 
 inline float largest_lane(Vector v) {
+#if defined(__AVX512F__)
+  return _mm512_reduce_max_ps(reinterpret_cast<__m512>(v.part[0]));
+#else
   float part[kLanes];
   store(part, v);
   for (std::size_t half = kLanes / 2; half > 0; half /= 2) {
     for (std::size_t i = 0; i < half; ++i) part[i] = part[i] < part[i + half] ? part[i + half] : part[i];
   }
   return part[0];
+#endif
 }
 
 // kLanes narrower numbers, which may lie anywhere; a Narrow holds those of one register.

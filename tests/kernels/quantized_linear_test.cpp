@@ -18,7 +18,7 @@ extern const Variant variant;
 
 namespace {
 
-const ParallelFor kSerial = [](std::size_t n, const std::function<void(std::size_t, std::size_t)>& body) { body(0, n); };
+const ParallelFor kSerial = [](std::size_t n, RangeBody body) { body(0, n); };
 
 // m input rows, n features, k columns, bits, minima.
 class Quantized : public testing::TestWithParam<std::tuple<std::size_t, std::size_t, std::size_t, int, bool>> {
