@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstdint>
 #include <cstring>
 #include <string>
 #include <vector>
@@ -91,7 +92,13 @@ struct Unit {
   std::uint32_t sequence, kv_head, first_row, n_rows;
 };
 
-// One of the blocks that a unit sees.
+// A unit whose blocks are computed apart, perhaps by several threads.
+struct SplitUnit {
+  AttentionRows rows;
+  std::size_t first_block, n_blocks;
+  std::size_t first_partial;  // its blocks' partial results, in order; its final one follows
+  std::uint32_t unfinished;   // blocks
+};
 struct Part {
   std::size_t unit, block;
 };
@@ -192,47 +199,64 @@ const char* attention(const AttentionArguments& a) {
 
   // A long context for few rows, as in decoding, is split into its blocks, or some threads would have nothing to do.
   constexpr std::size_t kFewUnits = 64;
-  thread_local std::vector<AttentionRows> whole;  // one for each unit
-  thread_local std::vector<Part> parts;
-  thread_local std::vector<std::uint32_t> unfinished;  // parts of each unit
-  thread_local std::vector<float> queries, partials;
   if (all_units.size() < kFewUnits) {
-    whole.clear();
+    thread_local std::vector<SplitUnit> split;
+    thread_local std::vector<Part> parts;
+    thread_local std::vector<float> queries, partials;
+    split.clear();
     parts.clear();
-    unfinished.clear();
     queries.resize(all_units.size() * kMaxRows * a.query.size);
+    std::size_t n_partials = 0, first_block = SIZE_MAX, last_block = 0;
     for (std::size_t u = 0; u < all_units.size(); ++u) {
-      whole.push_back(rows_of(all_units[u], queries.data() + u * kMaxRows * a.query.size));
-      const auto [begin, end] = whole.back().blocks();
-      for (std::size_t block = begin; block < end; ++block) parts.push_back({u, block});
-      unfinished.push_back(static_cast<std::uint32_t>(end - begin));
+      const AttentionRows rows = rows_of(all_units[u], queries.data() + u * kMaxRows * a.query.size);
+      const auto [begin, end] = rows.blocks();
+      split.push_back({rows, begin, end - begin, n_partials, static_cast<std::uint32_t>(end - begin)});
+      n_partials += end - begin + 1;
+      first_block = std::min(first_block, begin);
+      last_block = std::max(last_block, end);
     }
-    partials.resize((parts.size() + all_units.size()) * partial_size);
+    // Blocks of the same rows one after another, for they are alike: while a last one of few rows is computed, there is no time to
+    // ask for a whole one.
+    for (std::size_t block = first_block; block < last_block; ++block) {
+      for (std::size_t u = 0; u < split.size(); ++u) {
+        if (block - split[u].first_block < split[u].n_blocks) parts.push_back({u, block});
+      }
+    }
+    partials.resize(n_partials * partial_size);
     // A thread takes neighbours, so that it knows what to ask the memory for.
     constexpr std::size_t kNeighbours = 4;
-    const auto attend = [&, all = std::span<const Part>(parts), rows = std::span<const AttentionRows>(whole), left = unfinished.data(),
+    const auto attend = [partial_size, all = std::span<const Part>(parts), units_of = std::span<SplitUnit>(split),
                          partial = partials.data()](std::size_t first_piece, std::size_t last_piece) {
       const std::size_t end = std::min(last_piece * kNeighbours, all.size());
       for (std::size_t part = first_piece * kNeighbours; part < end; ++part) {
-        const auto [unit, block] = all[part];
+        SplitUnit& unit = units_of[all[part].unit];
+        float* const unit_partials = partial + unit.first_partial * partial_size;
         std::span<const std::byte> next;
-        if (part + 1 < end) next = rows[all[part + 1].unit].keys(all[part + 1].block);
-        variant().attention_block(rows[unit], block, partial + part * partial_size, next);
-        // Who is the last one to finish a unit's parts puts them together.
-        if (std::atomic_ref(left[unit]).fetch_sub(1, std::memory_order_acq_rel) > 1) continue;
-        const auto [from, to] = rows[unit].blocks();
-        const float* of_unit = partial + (part - (block - from)) * partial_size;
-        variant().attention_merge(rows[unit], of_unit, to - from, partial + (all.size() + unit) * partial_size);
+        if (part + 1 < end) next = units_of[all[part + 1].unit].rows.keys(all[part + 1].block);
+        variant().attention_block(unit.rows, all[part].block, unit_partials + (all[part].block - unit.first_block) * partial_size, next);
+        // Who is the last one to finish a unit's blocks puts them together.
+        if (std::atomic_ref(unit.unfinished).fetch_sub(1, std::memory_order_acq_rel) > 1) continue;
+        variant().attention_merge(unit.rows, unit_partials, unit.n_blocks, unit_partials + unit.n_blocks * partial_size);
       }
     };
     scope->parallel_for()((parts.size() + kNeighbours - 1) / kNeighbours, attend);
     return nullptr;
   }
   scope->parallel_for()(all_units.size(), [&](std::size_t begin, std::size_t end) {
-    thread_local std::vector<float> scratch;
-    scratch.resize(kMaxRows * a.query.size + 2 * partial_size);
+    const std::size_t queries_size = kMaxRows * a.query.size;
+    thread_local std::vector<float> memory;
+    memory.resize(2 * queries_size + 2 * partial_size);
+    float* const scratch = memory.data() + 2 * queries_size;
+    AttentionRows rows = rows_of(all_units[begin], memory.data());
     for (std::size_t u = begin; u < end; ++u) {
-      variant().attention_rows(rows_of(all_units[u], scratch.data()), scratch.data() + kMaxRows * a.query.size, {});
+      AttentionRows following{};
+      std::span<const std::byte> next;
+      if (u + 1 < end) {
+        following = rows_of(all_units[u + 1], memory.data() + (u + 1 - begin) % 2 * queries_size);
+        next = following.keys(following.blocks().first);
+      }
+      variant().attention_rows(rows, scratch, next);
+      rows = following;
     }
   });
   return nullptr;

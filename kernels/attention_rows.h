@@ -41,6 +41,9 @@ class Ahead {
   void ask(std::size_t bytes) {
     for (const std::byte* to = std::min(at_ + bytes, end_); at_ < to; at_ += 64) __builtin_prefetch(at_, 0, 2);
   }
+  void ask_rest() {
+    for (; at_ < end_; at_ += 64) __builtin_prefetch(at_, 0, 2);
+  }
 
  private:
   const std::byte *at_, *end_;
@@ -153,6 +156,7 @@ inline void attend_block(const AttentionRows& rows, std::size_t first, std::size
     sum_values<R, kColumns>(sums, values, stride, begin, end, scores, column, next);
   }
   for (; column < stride; column += kLanes) sum_values<R, 1>(sums, values, stride, begin, end, scores, column, next);
+  next.ask_rest();
 }
 
 // The head of a partial result that has seen nothing.
