@@ -148,10 +148,11 @@ void bench_between(const Report& report, const ParallelFor& parallel_for, std::s
     report.row(name, seconds, values * 8, values * 2);
   }
   if (const std::string name = std::string("round_rows") + shape; report.wants(name)) {
-    std::vector<std::int8_t> codes(m * k);
-    std::vector<float> scales(m * k / kGroup), sums(scales.size());
-    std::vector<std::int32_t> code_sums(scales.size());
-    const RoundedRows rows{input.data(), m, k, codes.data(), scales.data(), sums.data(), code_sums.data()};
+    const std::size_t room = Int8Panels{m, k / kGroup}.room();
+    std::vector<std::int8_t> codes(room * kGroup);
+    std::vector<float> scales(room), sums(room);
+    std::vector<std::int32_t> starts(room);
+    const RoundedRows rows{input.data(), m, k, 1.0f, codes.data(), scales.data(), sums.data(), starts.data()};
     const double seconds =
         fast_call([&] { parallel_for(m, [&](std::size_t begin, std::size_t end) { variant().round_rows(rows, begin, end); }); });
     report.row(name, seconds, values * 5, 0);

@@ -58,7 +58,7 @@ void for_rows(std::size_t rows, std::size_t columns, const ParallelFor& parallel
 struct Prepared {
   std::vector<float> normed, panels, scales, sums;
   std::vector<std::int8_t> codes;
-  std::vector<std::int32_t> code_sums;
+  std::vector<std::int32_t> starts;
 };
 
 std::string describe(const QuantizedLinearArguments& a) {
@@ -93,18 +93,18 @@ const char* quantized_linear(const QuantizedLinearArguments& a, const ParallelFo
   Int8Rows rounded{output, nullptr, nullptr, nullptr, nullptr};
   const bool int8 = a.activations == Activations::kInt8;
   if (int8) {
-    const std::size_t room = round_up(a.rows, kInt8RowsRoom);
-    prepared.codes.resize(room * columns);
-    prepared.scales.resize(room * groups);
-    prepared.sums.resize(room * groups);
-    prepared.code_sums.resize(room * groups);
-    const RoundedRows rounding{input, a.rows, columns, prepared.codes.data(), prepared.scales.data(), prepared.sums.data(),
-                               prepared.code_sums.data()};
+    const std::size_t room = Int8Panels{a.rows, groups}.room();
+    prepared.codes.resize(room * kGroup);
+    prepared.scales.resize(room);
+    prepared.sums.resize(room);
+    prepared.starts.resize(room);
+    const RoundedRows rounding{input, a.rows, columns, sum_factor(a.weight), prepared.codes.data(), prepared.scales.data(),
+                               prepared.sums.data(), prepared.starts.data()};
     for_rows(a.rows, columns, parallel_for, [&](std::size_t begin, std::size_t end) { variant().round_rows(rounding, begin, end); });
     rounded.codes = prepared.codes.data();
     rounded.scales = prepared.scales.data();
     rounded.sums = prepared.sums.data();
-    rounded.code_sums = prepared.code_sums.data();
+    rounded.starts = prepared.starts.data();
   } else {
     if (a.weight.has_minimum) {
       prepared.sums.resize(round_up(a.rows, kPanelRows) * groups);

@@ -93,23 +93,41 @@ struct QuantizedRows : QuantizedOutput {
   const float* group_sums;  // [M, K / kGroup]; only with minima
 };
 
-/// Rows that AMX takes at once. What Int8Rows points to has room for a multiple of them, whatever stands there.
-inline constexpr std::size_t kInt8RowsRoom = 16;
+/// Activations of 8 bits lie in panels of so many rows, as many as AMX takes at once: what a group's rows need is side by side.
+inline constexpr std::size_t kInt8PanelRows = 16;
+
+// Which codes, scales and sums belong to a row's group, counted in groups. P is the panel's rows, kInt8PanelRows or M if that is less.
+// What points to them has room for whole panels, whatever stands behind the last row.
+struct Int8Panels {
+  std::size_t m, groups;
+
+  [[nodiscard]] std::size_t rows() const { return std::min(m, kInt8PanelRows); }  // P
+  [[nodiscard]] std::size_t at(std::size_t row, std::size_t group) const {
+    return (row / kInt8PanelRows * groups + group) * rows() + row % kInt8PanelRows;
+  }
+  [[nodiscard]] std::size_t room() const { return (m + kInt8PanelRows - 1) / kInt8PanelRows * kInt8PanelRows * groups; }
+};
 
 struct Int8Rows : QuantizedOutput {
-  const std::int8_t* codes;       // [M, K], -127..127
-  const float* scales;            // [K / kGroup, M]
-  const float* sums;              // [K / kGroup, M]: scale times the sum of the group's codes
-  const std::int32_t* code_sums;  // [K / kGroup, M]
+  const std::int8_t* codes;    // [M / P, K / kGroup, P, kGroup], -127..127
+  const float* scales;         // [M / P, K / kGroup, P], as all that follow
+  const float* sums;           // scale times the sum of the group's codes times sum_factor()
+  const std::int32_t* starts;  // -128 times the sum of the group's codes: what products with weights that are 128 too large begin with
+
+  [[nodiscard]] Int8Panels panels() const { return {m, weight.columns / kGroup}; }
 };
+
+// Codes of 4 bits without minima stand for q - 8.
+constexpr float sum_factor(const QuantizedMatrix& weight) { return weight.bits == 4 && !weight.has_minimum ? -8.0f : 1.0f; }
 
 // Rounds input to what Int8Rows reads.
 struct RoundedRows {
   const float* input;  // [M, K]
   std::size_t m, columns;
+  float sum_factor;
   std::int8_t* codes;
   float *scales, *sums;
-  std::int32_t* code_sums;
+  std::int32_t* starts;
 };
 
 struct NormRows {
