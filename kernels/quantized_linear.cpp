@@ -32,8 +32,6 @@ void sum_groups(const float* input, std::size_t begin, std::size_t end, std::siz
   }
 }
 
-constexpr std::size_t round_up(std::size_t n, std::size_t multiple) { return (n + multiple - 1) / multiple * multiple; }
-
 // Panels [begin, end) of [m, columns] as QuantizedRows::panels wants them; rows behind the last are zeros.
 void make_panels(const float* input, std::size_t m, std::size_t begin, std::size_t end, std::size_t columns, float* panels) {
   for (std::size_t panel = begin; panel < end; ++panel) {
@@ -107,18 +105,17 @@ const char* quantized_linear(const QuantizedLinearArguments& a, const ParallelFo
     rounded.starts = prepared.starts.data();
   } else {
     if (a.weight.has_minimum) {
-      prepared.sums.resize(round_up(a.rows, kPanelRows) * groups);
+      prepared.sums.resize(a.rows * groups);
       float* const sums = prepared.sums.data();  // within the loop, `prepared` is the worker's own
       for_rows(a.rows, columns, parallel_for, [=](std::size_t begin, std::size_t end) { sum_groups(input, begin, end, columns, sums); });
       exact.group_sums = sums;
     }
-    // From here on, unpacking a weight once and reading more costs less than unpacking it for every few rows.
-    constexpr std::size_t kManyRows = 12;
-    if (a.rows >= kManyRows) {
+    if (a.rows > 1) {
       const std::size_t panels = (a.rows + kPanelRows - 1) / kPanelRows, m = a.rows;
       prepared.panels.resize(panels * kPanelRows * columns);
       float* const made = prepared.panels.data();
-      parallel_for(panels, [=](std::size_t begin, std::size_t end) { make_panels(input, m, begin, end, columns, made); });
+      for_rows(panels, kPanelRows * columns, parallel_for,
+               [=](std::size_t begin, std::size_t end) { make_panels(input, m, begin, end, columns, made); });
       exact.panels = made;
     }
   }

@@ -88,8 +88,7 @@ inline constexpr std::size_t kPanelRows = 8;
 
 struct QuantizedRows : QuantizedOutput {
   const float* input;       // [M, K]
-  const float* panels;      // nullptr, or the input again as [M / kPanelRows rounded up, K, kPanelRows], for many rows: rows
-                            // far apart share the cache's sets. Then group_sums, too, has room for whole panels.
+  const float* panels;      // of several rows: the input again as [M / kPanelRows rounded up, K, kPanelRows]
   const float* group_sums;  // [M, K / kGroup]; only with minima
 };
 

@@ -124,10 +124,14 @@ TEST_P(Quantized, EqualsTheDequantisedMatrixInEveryVariant) {
   for (std::size_t g = 0; g < sums.size(); ++g) {
     for (std::size_t i = 0; i < kGroup; ++i) sums[g] += input_[g * kGroup + i];
   }
+  std::vector<float> panels((m_ + kPanelRows - 1) / kPanelRows * kPanelRows * k_);
+  for (std::size_t row = 0; row < m_; ++row) {
+    for (std::size_t i = 0; i < k_; ++i) panels[(row / kPanelRows * k_ + i) * kPanelRows + row % kPanelRows] = input_[row * k_ + i];
+  }
   for (const Variant* each : runnable_variants()) {
     SCOPED_TRACE(each->name);
     out_.assign(m_ * n_, NAN);
-    each->quantized_rows({{matrix_, nullptr, nullptr, out_.data(), n_, 0, m_}, input_.data(), nullptr, sums.data()}, 0, tiles());
+    each->quantized_rows({{matrix_, nullptr, nullptr, out_.data(), n_, 0, m_}, input_.data(), panels.data(), sums.data()}, 0, tiles());
     expect_right(input_, nullptr);
   }
 }
