@@ -65,7 +65,7 @@ inline void score_tiles(const float* queries, std::size_t size, const T* keys, s
       for (int r = 0; r < R; ++r) {
         const float q = queries[d * kMaxRows + static_cast<std::size_t>(r)];
 #pragma GCC unroll 8
-        for (int t = 0; t < Tiles; ++t) sums[r][t] += key[t] * q;
+        for (int t = 0; t < Tiles; ++t) sums[r][t] = multiply_add(key[t], q, sums[r][t]);
       }
     }
     for (int r = 0; r < R; ++r) {
@@ -88,7 +88,7 @@ inline void sum_values(float* sums, const T* values, std::size_t stride, std::si
 #pragma GCC unroll 12
     for (int r = 0; r < R; ++r) {
 #pragma GCC unroll 4
-      for (int c = 0; c < C; ++c) total[r][c] += value[c] * weights[r][j];
+      for (int c = 0; c < C; ++c) total[r][c] = multiply_add(value[c], weights[r][j], total[r][c]);
     }
   }
   for (int r = 0; r < R; ++r) {

@@ -82,13 +82,16 @@ inline void packed_tiles(const QuantizedRows& rows, std::size_t row, std::size_t
         const std::size_t column = g * kGroup + static_cast<std::size_t>(v * kInWord + s);
         for (std::size_t t = 0; t < T; ++t) {
           const Vector q = unpack<Bits, HasMinimum>(word[t][s / kInWord], s % kInWord);
-          for (int r = 0; r < R; ++r) part[t][r][s % kChains] += q * input[column * kColumn + static_cast<std::size_t>(r)];
+          for (int r = 0; r < R; ++r) {
+            Vector& sum = part[t][r][s % kChains];
+            sum = multiply_add(q, input[column * kColumn + static_cast<std::size_t>(r)], sum);
+          }
         }
       }
     }
     for (std::size_t t = 0; t < T; ++t) {
       const Vector scale = Bits >= 16 ? broadcast(1.0f) : load_scales(group + t * tile_bytes);
-      for (int r = 0; r < R; ++r) total[t][r] += scale * (part[t][r][0] + part[t][r][1]);
+      for (int r = 0; r < R; ++r) total[t][r] = multiply_add(scale, part[t][r][0] + part[t][r][1], total[t][r]);
     }
   }
   if constexpr (HasMinimum) {  // in a loop of its own: the one above needs all registers
@@ -96,7 +99,7 @@ inline void packed_tiles(const QuantizedRows& rows, std::size_t row, std::size_t
     for (std::size_t g = 0; g < groups; ++g) {
       for (std::size_t t = 0; t < T; ++t) {
         const Vector minimum = load_scales(weight + t * tile_bytes + g * group_bytes + kTileRows * 2);
-        for (int r = 0; r < R; ++r) total[t][r] += minimum * sums[static_cast<std::size_t>(r) * groups + g];
+        for (int r = 0; r < R; ++r) total[t][r] = multiply_add(minimum, sums[static_cast<std::size_t>(r) * groups + g], total[t][r]);
       }
     }
   }
