@@ -237,7 +237,7 @@ struct Limits {
   double amx_gops = 0;    ///< Of tiles of 8 bits; 0 without.
 };
 
-/// @param fastest  Gives the seconds of the fastest of several calls.
+/// @param fastest  Gives the seconds of a fast one of several calls.
 inline Limits measure_limits(const kernels::ParallelFor& parallel_for, std::size_t threads,
                              const std::function<double(const std::function<void()>&)>& fastest) {
   Limits limits;

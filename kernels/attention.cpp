@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstdint>
 #include <cstring>
 #include <string>
 #include <vector>
@@ -58,19 +59,24 @@ TurnedRow turned_row(const AttentionArguments& a, const HeadsView& view, std::si
 }
 
 // Puts one sequence's new keys and values, token rows [first, first + n) of the batch, behind its kept rows.
-void append(const AttentionArguments& a, KvCache& cache, std::size_t first, std::size_t n) {
+void append(const AttentionArguments& a, KvCache& cache, std::size_t first, std::size_t n, const ParallelFor& parallel_for) {
   const auto layer = static_cast<std::size_t>(a.layer);
   cache.prepare_rows(layer, cache.size(), cache.size() + n);
-  thread_local std::vector<float> turned;
-  turned.resize(a.key.size);
-  for (std::size_t i = 0; i < n; ++i) {
-    const std::size_t row = cache.size() + i;
-    for (std::size_t head = 0; head < a.key.heads; ++head) {
-      variant().turn_row(turned_row(a, a.key, head, first + i, 1.0f, turned.data()));
-      const float* value = a.value.data + head * a.value.head_stride + (first + i) * a.value.token_stride;
-      variant().keep_row({turned.data(), value, a.key.size, a.value.size, &cache.block(layer, row / kBlockRows), head, row % kBlockRows});
+  const auto append_rows = [&](std::size_t begin, std::size_t end) {
+    thread_local std::vector<float> turned;
+    turned.resize(a.key.size);
+    for (std::size_t i = begin; i < end; ++i) {
+      const std::size_t row = cache.size() + i;
+      for (std::size_t head = 0; head < a.key.heads; ++head) {
+        variant().turn_row(turned_row(a, a.key, head, first + i, 1.0f, turned.data()));
+        const float* value = a.value.data + head * a.value.head_stride + (first + i) * a.value.token_stride;
+        variant().keep_row({turned.data(), value, a.key.size, a.value.size, &cache.block(layer, row / kBlockRows), head, row % kBlockRows});
+      }
     }
-  }
+  };
+  constexpr std::size_t kWorth = 16;  // tokens: some microseconds
+  if (n < kWorth) return append_rows(0, n);
+  parallel_for(n, append_rows);
 }
 
 // The first cache row that the token at `position` sees; AttentionArguments::window.
@@ -84,6 +90,17 @@ std::size_t first_visible(std::size_t position, std::int64_t window) noexcept {
 // One unit of work: up to kMaxRows of the rows (token, head in group) that share a sequence and a kv head.
 struct Unit {
   std::uint32_t sequence, kv_head, first_row, n_rows;
+};
+
+// A unit whose blocks are computed apart, perhaps by several threads.
+struct SplitUnit {
+  AttentionRows rows;
+  std::size_t first_block, n_blocks;
+  std::size_t first_partial;  // its blocks' partial results, in order; its final one follows
+  std::uint32_t unfinished;   // blocks
+};
+struct Part {
+  std::size_t unit, block;
 };
 
 }  // namespace
@@ -108,7 +125,7 @@ ForwardScope::ForwardScope(std::span<const Sequence> sequences, const ParallelFo
 ForwardScope::~ForwardScope() { innermost = outer_; }
 
 const ParallelFor& ForwardScope::current_parallel_for() noexcept {
-  static const ParallelFor serial = [](std::size_t n, const std::function<void(std::size_t, std::size_t)>& body) {
+  static const ParallelFor serial = [](std::size_t n, RangeBody body) {
     if (n > 0) body(0, n);
   };
   return innermost != nullptr ? innermost->parallel_for() : serial;
@@ -135,7 +152,7 @@ const char* attention(const AttentionArguments& a) {
   std::size_t first = 0;
   for (std::size_t s = 0; s < scope->sequences().size(); ++s) {
     const Sequence& sequence = scope->sequences()[s];
-    append(a, *sequence.cache, first, sequence.n_tokens);
+    append(a, *sequence.cache, first, sequence.n_tokens, scope->parallel_for());
     first_tokens.push_back(first);
     first += sequence.n_tokens;
     const std::size_t rows = sequence.n_tokens * group;
@@ -149,13 +166,16 @@ const char* attention(const AttentionArguments& a) {
 
   const std::span<const Unit> all_units = units;
   const std::span<const std::size_t> sequence_starts = first_tokens;
-  const std::size_t value_stride = (a.value.size + kLanes - 1) / kLanes * kLanes, partial_floats = kPartialHead + value_stride;
+  const std::size_t partial_size = partial_floats((a.value.size + kLanes - 1) / kLanes * kLanes);
 
   // A unit's rows; queries go into `queries`, of kMaxRows * D floats.
-  const auto rows_of = [&](const Unit& unit, float* queries, float* scratch) {
+  const auto rows_of = [&](const Unit& unit, float* queries) {
     const Sequence& sequence = scope->sequences()[unit.sequence];
+    thread_local std::vector<float> turned;
+    turned.resize(a.query.size);
     AttentionRows rows{};
     rows.n = unit.n_rows;
+    rows.queries = queries;
     rows.has_sink = !a.sinks.empty();
     rows.softcap = a.softcap;
     rows.cache = sequence.cache;
@@ -163,60 +183,80 @@ const char* attention(const AttentionArguments& a) {
     rows.kv_head = unit.kv_head;
     rows.key_size = a.key.size;
     rows.value_size = a.value.size;
-    rows.scratch = scratch;
     for (std::size_t r = 0; r < unit.n_rows; ++r) {
       const std::size_t token = (unit.first_row + r) / group;
       const std::size_t head = unit.kv_head * group + (unit.first_row + r) % group;
       const std::size_t batch_row = sequence_starts[unit.sequence] + token;
-      rows.query[r] = queries + r * a.query.size;
       rows.end[r] = sequence.cache->size() + token + 1;
       rows.begin[r] = first_visible(rows.end[r] - 1, a.window);
       rows.sink[r] = rows.has_sink ? a.sinks[head] : 0.0f;
       rows.out[r] = a.out + (batch_row * a.query.heads + head) * a.value.size;
-      variant().turn_row(turned_row(a, a.query, head, batch_row, a.scale, queries + r * a.query.size));
+      variant().turn_row(turned_row(a, a.query, head, batch_row, a.scale, turned.data()));
+      for (std::size_t d = 0; d < a.query.size; ++d) queries[d * kMaxRows + r] = turned[d];
     }
     return rows;
   };
 
   // A long context for few rows, as in decoding, is split into its blocks, or some threads would have nothing to do.
   constexpr std::size_t kFewUnits = 64;
-  thread_local std::vector<AttentionRows> whole;  // one for each unit
-  thread_local std::vector<std::size_t> first_parts;  // where each unit's blocks begin among all parts
-  thread_local std::vector<float> queries, partials;
   if (all_units.size() < kFewUnits) {
-    whole.clear();
-    first_parts.assign(1, 0);
+    thread_local std::vector<SplitUnit> split;
+    thread_local std::vector<Part> parts;
+    thread_local std::vector<float> queries, partials;
+    split.clear();
+    parts.clear();
     queries.resize(all_units.size() * kMaxRows * a.query.size);
+    std::size_t n_partials = 0, first_block = SIZE_MAX, last_block = 0;
     for (std::size_t u = 0; u < all_units.size(); ++u) {
-      whole.push_back(rows_of(all_units[u], queries.data() + u * kMaxRows * a.query.size, nullptr));
-      const auto [begin, end] = whole.back().blocks();
-      first_parts.push_back(first_parts.back() + end - begin);
+      const AttentionRows rows = rows_of(all_units[u], queries.data() + u * kMaxRows * a.query.size);
+      const auto [begin, end] = rows.blocks();
+      split.push_back({rows, begin, end - begin, n_partials, static_cast<std::uint32_t>(end - begin)});
+      n_partials += end - begin + 1;
+      first_block = std::min(first_block, begin);
+      last_block = std::max(last_block, end);
     }
-    const std::size_t parts = first_parts.back();
-    partials.resize((parts + 1) * kMaxRows * partial_floats);
-    float* const partial = partials.data();
-    const std::span<AttentionRows> units_rows = whole;
-    const std::span<const std::size_t> firsts = first_parts;
-    const auto part_of = [=](std::size_t part) { return partial + part * kMaxRows * partial_floats; };
-    scope->parallel_for()(parts, [=](std::size_t begin, std::size_t end) {
-      for (std::size_t part = begin; part < end; ++part) {
-        const std::size_t u = static_cast<std::size_t>(std::upper_bound(firsts.begin(), firsts.end(), part) - firsts.begin()) - 1;
-        AttentionRows rows = units_rows[u];
-        rows.scratch = part_of(part);
-        variant().attention_block(rows, rows.blocks().first + part - firsts[u]);
+    // Blocks of the same rows one after another, for they are alike: while a last one of few rows is computed, there is no time to
+    // ask for a whole one.
+    for (std::size_t block = first_block; block < last_block; ++block) {
+      for (std::size_t u = 0; u < split.size(); ++u) {
+        if (block - split[u].first_block < split[u].n_blocks) parts.push_back({u, block});
       }
-    });
-    for (std::size_t u = 0; u < units_rows.size(); ++u) {
-      units_rows[u].scratch = part_of(parts);
-      variant().attention_merge(units_rows[u], part_of(firsts[u]), kMaxRows, firsts[u + 1] - firsts[u]);
     }
+    partials.resize(n_partials * partial_size);
+    // A thread takes neighbours, so that it knows what to ask the memory for.
+    constexpr std::size_t kNeighbours = 4;
+    const auto attend = [partial_size, all = std::span<const Part>(parts), units_of = std::span<SplitUnit>(split),
+                         partial = partials.data()](std::size_t first_piece, std::size_t last_piece) {
+      const std::size_t end = std::min(last_piece * kNeighbours, all.size());
+      for (std::size_t part = first_piece * kNeighbours; part < end; ++part) {
+        SplitUnit& unit = units_of[all[part].unit];
+        float* const unit_partials = partial + unit.first_partial * partial_size;
+        std::span<const std::byte> next;
+        if (part + 1 < end) next = units_of[all[part + 1].unit].rows.keys(all[part + 1].block);
+        variant().attention_block(unit.rows, all[part].block, unit_partials + (all[part].block - unit.first_block) * partial_size, next);
+        // Who is the last one to finish a unit's blocks puts them together.
+        if (std::atomic_ref(unit.unfinished).fetch_sub(1, std::memory_order_acq_rel) > 1) continue;
+        variant().attention_merge(unit.rows, unit_partials, unit.n_blocks, unit_partials + unit.n_blocks * partial_size);
+      }
+    };
+    scope->parallel_for()((parts.size() + kNeighbours - 1) / kNeighbours, attend);
     return nullptr;
   }
   scope->parallel_for()(all_units.size(), [&](std::size_t begin, std::size_t end) {
-    thread_local std::vector<float> scratch;
-    scratch.resize(kMaxRows * (a.query.size + 2 * partial_floats));
+    const std::size_t queries_size = kMaxRows * a.query.size;
+    thread_local std::vector<float> memory;
+    memory.resize(2 * queries_size + 2 * partial_size);
+    float* const scratch = memory.data() + 2 * queries_size;
+    AttentionRows rows = rows_of(all_units[begin], memory.data());
     for (std::size_t u = begin; u < end; ++u) {
-      variant().attention_rows(rows_of(all_units[u], scratch.data(), scratch.data() + kMaxRows * a.query.size));
+      AttentionRows following{};
+      std::span<const std::byte> next;
+      if (u + 1 < end) {
+        following = rows_of(all_units[u + 1], memory.data() + (u + 1 - begin) % 2 * queries_size);
+        next = following.keys(following.blocks().first);
+      }
+      variant().attention_rows(rows, scratch, next);
+      rows = following;
     }
   });
   return nullptr;

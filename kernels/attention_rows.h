@@ -1,7 +1,7 @@
 // The inner part of attention: a few query rows against one head of one cache.
 //
 // Compiled once for each instruction set (kernels/variants.h). R query rows (1..kMaxRows), D key size, Dv value size; tiles of
-// kLanes cache rows, spans of kSpan, blocks of kBlockRows. T is what the cache keeps.
+// kLanes cache rows, blocks of kBlockRows. T is what the cache keeps.
 //
 // Each block gives a partial result of its own, and those are merged in order, so that a token's result has the same bits whether
 // one thread went through all blocks or several did.
@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <span>
 #include <type_traits>
 
 #include "kernels/exponential.h"
@@ -18,163 +19,193 @@
 namespace weft::kernels::WEFT_VARIANT {
 namespace {
 
-constexpr std::size_t kTiles = kSpan / kLanes;
 constexpr float kNegativeInfinity = -std::numeric_limits<float>::infinity();
 
-// scores[r][0..kSpan) = query[r] . keys; two tiles at a time keep 2 * R sums in flight.
-template <int R, class T>
-inline void score_span(const AttentionRows& rows, std::size_t first, const T* keys, std::size_t n_tiles, float scores[][kSpan]) {
-  const std::size_t size = rows.key_size;
-  for (std::size_t tile = 0; tile < n_tiles; tile += 2) {
-    const T* one = keys + tile * kLanes * size;
-    const T* two = tile + 1 < n_tiles ? one + kLanes * size : one;
-    Vector a[R] = {}, b[R] = {};
+// How many vectors of sums each of R rows may have, such that all fit the registers: a power of two, at most `most`.
+constexpr int sums_each(int R, int most) {
+#if defined(__AVX512F__) || defined(__aarch64__)
+  constexpr int kSums = 24;
+#else
+  constexpr int kSums = 12;
+#endif
+  int each = 1;
+  while (2 * each <= most && 2 * each * R * static_cast<int>(kRegisters) <= kSums) each *= 2;
+  return each;
+}
+
+// Asks for what will be read soon, piece by piece, while something else is computed. The processor's own reading ahead ends with
+// each page of 4 KiB, and a head has only a few of them in a block.
+class Ahead {
+ public:
+  explicit Ahead(std::span<const std::byte> bytes) : at_(bytes.data()), end_(bytes.data() + bytes.size()) {}
+  void ask(std::size_t bytes) {
+    for (const std::byte* to = std::min(at_ + bytes, end_); at_ < to; at_ += 64) __builtin_prefetch(at_, 0, 2);
+  }
+  void ask_rest() {
+    for (; at_ < end_; at_ += 64) __builtin_prefetch(at_, 0, 2);
+  }
+
+ private:
+  const std::byte *at_, *end_;
+};
+
+// scores[r][tile * kLanes...) = queries[:, r] . keys for the tiles [tile, n_tiles), as many at a time as there are registers.
+template <int R, int Tiles, class T>
+inline void score_tiles(const float* queries, std::size_t size, const T* keys, std::size_t tile, std::size_t n_tiles,
+                        float scores[][kBlockRows], Ahead& ahead) {
+  for (; tile + Tiles <= n_tiles; tile += Tiles) {
+    const T* tile_keys = keys + tile * kLanes * size;
+    Vector sums[R][Tiles] = {};
     for (std::size_t d = 0; d < size; ++d) {
-      const Vector key_a = load_numbers(one + d * kLanes), key_b = load_numbers(two + d * kLanes);
+      ahead.ask(Tiles * kLanes * sizeof(T));
+      Vector key[Tiles];
+#pragma GCC unroll 8
+      for (int t = 0; t < Tiles; ++t) key[t] = load_numbers(tile_keys + (static_cast<std::size_t>(t) * size + d) * kLanes);
+#pragma GCC unroll 12
       for (int r = 0; r < R; ++r) {
-        const float q = rows.query[first + static_cast<std::size_t>(r)][d];
-        a[r] += key_a * q;
-        b[r] += key_b * q;
+        const float q = queries[d * kMaxRows + static_cast<std::size_t>(r)];
+#pragma GCC unroll 8
+        for (int t = 0; t < Tiles; ++t) sums[r][t] = multiply_add(key[t], q, sums[r][t]);
       }
     }
     for (int r = 0; r < R; ++r) {
-      store(&scores[r][tile * kLanes], a[r]);
-      if (tile + 1 < n_tiles) store(&scores[r][(tile + 1) * kLanes], b[r]);
+      for (int t = 0; t < Tiles; ++t) store(&scores[r][(tile + static_cast<std::size_t>(t)) * kLanes], sums[r][t]);
     }
   }
+  if constexpr (Tiles > 1) score_tiles<R, Tiles / 2>(queries, size, keys, tile, n_tiles, scores, ahead);
 }
 
-// sums[r] = sums[r] * factor[r] + sum over j of weights[r][j] * values[j], for C * kLanes components from `at`.
+// sums[r] = sum over j in [begin, end) of weights[r][j] * values[j], for C * kLanes components from `at`.
 template <int R, int C, class T>
-inline void add_values(float* const sums[], const T* values, std::size_t stride, std::size_t n, const float weights[][kSpan],
-                       const float* factor, std::size_t at) {
-  Vector total[R][C];
-  for (int r = 0; r < R; ++r) {
-    for (int c = 0; c < C; ++c) total[r][c] = load(sums[r] + at + c * kLanes) * factor[r];
-  }
-  for (std::size_t j = 0; j < n; ++j) {
-    for (int c = 0; c < C; ++c) {
-      const Vector value = load_numbers(values + j * stride + at + c * kLanes);
-      for (int r = 0; r < R; ++r) total[r][c] += value * weights[r][j];
+inline void sum_values(float* sums, const T* values, std::size_t stride, std::size_t begin, std::size_t end,
+                       const float weights[][kBlockRows], std::size_t at, Ahead& ahead) {
+  Vector total[R][C] = {};
+  for (std::size_t j = begin; j < end; ++j) {
+    ahead.ask(C * kLanes * sizeof(T));
+    Vector value[C];
+#pragma GCC unroll 4
+    for (int c = 0; c < C; ++c) value[c] = load_numbers(values + j * stride + at + c * kLanes);
+#pragma GCC unroll 12
+    for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 4
+      for (int c = 0; c < C; ++c) total[r][c] = multiply_add(value[c], weights[r][j], total[r][c]);
     }
   }
   for (int r = 0; r < R; ++r) {
-    for (int c = 0; c < C; ++c) store(sums[r] + at + c * kLanes, total[r][c]);
+    for (int c = 0; c < C; ++c) store(sums + static_cast<std::size_t>(r) * stride + at + c * kLanes, total[r][c]);
   }
 }
 
-// What R rows from `first` see of one block, into `partials`: of rows of kPartialHead + value_stride floats.
+// What R rows from `first` see of one block.
 template <int R, class T>
-inline void attend_block(const AttentionRows& rows, std::size_t first, std::size_t block_index, float* const partials[]) {
-  alignas(64) float scores[R][kSpan];
-  float maximum[R], denominator[R], factor[R];
-  float* sums[R];
+inline void attend_block(const AttentionRows& rows, std::size_t first, std::size_t block_index, float* partial, Ahead& next) {
+  alignas(64) float scores[R][kBlockRows];  // then exp(score - the row's largest one)
   KvBlock& block = rows.cache->block(rows.layer, block_index);
   const std::size_t stride = block.value_stride(), block_begin = block_index * kBlockRows;
-  std::size_t begin = rows.begin[first], end = rows.end[first];
+  // What a row sees, in rows of this block; and what any of them does.
+  std::size_t from[R], to[R], begin = kBlockRows, end = 0;
   for (int r = 0; r < R; ++r) {
-    begin = std::min(begin, rows.begin[first + static_cast<std::size_t>(r)]);
-    end = std::max(end, rows.end[first + static_cast<std::size_t>(r)]);
-    maximum[r] = kNegativeInfinity;
-    denominator[r] = 0.0f;
-    sums[r] = partials[r] + kPartialHead;
-    std::fill_n(sums[r], stride, 0.0f);
+    from[r] = std::clamp(rows.begin[first + r], block_begin, block_begin + kBlockRows) - block_begin;
+    to[r] = std::clamp(rows.end[first + r], block_begin, block_begin + kBlockRows) - block_begin;
+    if (from[r] >= to[r]) continue;
+    begin = std::min(begin, from[r]);
+    end = std::max(end, to[r]);
   }
-  begin = std::max(begin, block_begin);
-  end = std::min(end, block_begin + kBlockRows);
+  if (begin >= end) return;  // the head says already that nothing was seen
+  const std::size_t first_tile = begin / kLanes, n_tiles = (end + kLanes - 1) / kLanes;
+  const T* values = block.values<T>(rows.kv_head);
+  Ahead values_ahead(std::as_bytes(std::span(values + begin * stride, (end - begin) * stride)));
+  score_tiles<R, sums_each(R, kBlockRows / kLanes)>(rows.queries + first, rows.key_size, block.keys<T>(rows.kv_head), first_tile, n_tiles,
+                                                    scores, values_ahead);
 
-  for (std::size_t at = begin / kSpan * kSpan; at < end; at += kSpan) {
-    const std::size_t in_block = at - block_begin;
-    const std::size_t n = std::min(kSpan, end - at);
-    const std::size_t n_tiles = (n + kLanes - 1) / kLanes;
-    score_span<R>(rows, first, block.keys<T>(rows.kv_head) + in_block * rows.key_size, n_tiles, scores);
-
-    for (int r = 0; r < R; ++r) {
-      const std::size_t from = std::clamp(rows.begin[first + static_cast<std::size_t>(r)], at, at + n) - at;
-      const std::size_t to = std::clamp(rows.end[first + static_cast<std::size_t>(r)], at, at + n) - at;
-      factor[r] = 1.0f;
-      if (from >= to) {  // the row sees nothing here: its sums must stay as they are, to the bit
-        std::fill(scores[r], scores[r] + kSpan, 0.0f);
-        continue;
-      }
-      if constexpr (std::is_same_v<T, std::int8_t>) {
-        const float* scales = block.key_scales(rows.kv_head) + in_block;
-        for (std::size_t t = 0; t < n_tiles; ++t) store(&scores[r][t * kLanes], load(&scores[r][t * kLanes]) * load(scales + t * kLanes));
-      }
-      if (rows.softcap > 0) {
-        for (std::size_t j = from; j < to; ++j) scores[r][j] = rows.softcap * std::tanh(scores[r][j] / rows.softcap);
-      }
-      std::fill(scores[r], scores[r] + from, kNegativeInfinity);
-      std::fill(scores[r] + to, scores[r] + kSpan, kNegativeInfinity);
-
-      Vector largest = load(scores[r]);
-      for (std::size_t t = 1; t < kTiles; ++t) {
-        const Vector v = load(&scores[r][t * kLanes]);
-        largest = larger(largest, v);
-      }
-      const float top = std::max(maximum[r], largest_lane(largest));
-      if (top > maximum[r]) {
-        factor[r] = maximum[r] == kNegativeInfinity ? 0.0f : std::exp(maximum[r] - top);
-        maximum[r] = top;
-      }
-      Vector total{};
-      for (std::size_t t = 0; t < kTiles; ++t) {
-        const Vector weight = exp_nonpositive(load(&scores[r][t * kLanes]) - top);
-        total += weight;
-        if constexpr (std::is_same_v<T, std::int8_t>) {
-          store(&scores[r][t * kLanes], weight * load(block.value_scales(rows.kv_head) + in_block + t * kLanes));
-        } else {
-          store(&scores[r][t * kLanes], weight);
-        }
-      }
-      denominator[r] = denominator[r] * factor[r] + sum(total);
-    }
-
-    const T* values = block.values<T>(rows.kv_head) + in_block * stride;
-    constexpr int kColumns = R <= 2 ? 4 : 2;  // 6 or more sums in flight hide the latency of multiply-add
-    std::size_t column = 0;
-    for (; column + kColumns * kLanes <= stride; column += kColumns * kLanes) {
-      add_values<R, kColumns>(sums, values, stride, n, scores, factor, column);
-    }
-    for (; column < stride; column += kLanes) add_values<R, 1>(sums, values, stride, n, scores, factor, column);
-  }
+  float *const largest_scores = partial + first, *const weight_sums = partial + kLanes + first;
   for (int r = 0; r < R; ++r) {
-    partials[r][0] = maximum[r];
-    partials[r][1] = denominator[r];
+    float* const row = scores[r];
+    if (from[r] >= to[r]) {
+      std::fill(row + first_tile * kLanes, row + n_tiles * kLanes, 0.0f);
+      continue;
+    }
+    if constexpr (std::is_same_v<T, std::int8_t>) {
+      const float* scales = block.key_scales(rows.kv_head);
+      for (std::size_t t = first_tile * kLanes; t < n_tiles * kLanes; t += kLanes) store(row + t, load(row + t) * load(scales + t));
+    }
+    if (rows.softcap > 0) {
+      for (std::size_t j = from[r]; j < to[r]; ++j) row[j] = rows.softcap * std::tanh(row[j] / rows.softcap);
+    }
+    std::fill(row + first_tile * kLanes, row + from[r], kNegativeInfinity);
+    std::fill(row + to[r], row + n_tiles * kLanes, kNegativeInfinity);
+
+    Vector largest = load(row + first_tile * kLanes);
+    for (std::size_t t = (first_tile + 1) * kLanes; t < n_tiles * kLanes; t += kLanes) largest = larger(largest, load(row + t));
+    const float top = largest_lane(largest);
+    Vector total{};
+    for (std::size_t t = first_tile * kLanes; t < n_tiles * kLanes; t += kLanes) {
+      Vector weight = exp_nonpositive(load(row + t) - top);
+      total += weight;
+      if constexpr (std::is_same_v<T, std::int8_t>) weight *= load(block.value_scales(rows.kv_head) + t);
+      store(row + t, weight);
+    }
+    largest_scores[r] = top;
+    weight_sums[r] = sum(total);
   }
+
+  float* const sums = partial + kPartialHead + first * stride;
+  constexpr int kColumns = sums_each(R, 4);
+  std::size_t column = 0;
+  for (; column + kColumns * kLanes <= stride; column += kColumns * kLanes) {
+    sum_values<R, kColumns>(sums, values, stride, begin, end, scores, column, next);
+  }
+  for (; column < stride; column += kLanes) sum_values<R, 1>(sums, values, stride, begin, end, scores, column, next);
+  next.ask_rest();
 }
 
-// Adds a block's partial result to a row's. Never inlined: every caller must get the same bits.
-[[gnu::noinline]] void merge(float* state, const float* partial, std::size_t stride) {
-  if (partial[1] == 0.0f) return;  // it saw nothing there
-  const float top = std::max(state[0], partial[0]);
-  const float keep = state[0] == kNegativeInfinity ? 0.0f : std::exp(state[0] - top), add = std::exp(partial[0] - top);
-  state[0] = top;
-  state[1] = state[1] * keep + partial[1] * add;
-  for (std::size_t i = kPartialHead; i < kPartialHead + stride; i += kLanes) {
-    store(state + i, load(state + i) * keep + load(partial + i) * add);
+// The head of a partial result that has seen nothing.
+inline void begin_partial(float* partial) {
+  store(partial, broadcast(kNegativeInfinity));
+  store(partial + kLanes, broadcast(0.0f));
+}
+
+// Adds a block's partial result to that of those before it. Never inlined: every caller must get the same bits.
+[[gnu::noinline]] void merge(float* state, const float* partial, std::size_t n, std::size_t stride) {
+  const Vector before = load(state), here = load(partial), top = larger(before, here);
+  const Integers nothing = here < std::numeric_limits<float>::lowest();  // then both may be -inf, whose difference is none
+  const Vector keep = select(nothing, broadcast(1.0f), exp_nonpositive(before - top));
+  const Vector add = select(nothing, broadcast(0.0f), exp_nonpositive(here - top));
+  store(state, top);
+  store(state + kLanes, load(state + kLanes) * keep + load(partial + kLanes) * add);
+  float keeps[kLanes], adds[kLanes];
+  store(keeps, keep);
+  store(adds, add);
+  for (std::size_t r = 0; r < n; ++r) {
+    if (partial[r] == kNegativeInfinity) continue;  // there are no sums
+    for (std::size_t i = kPartialHead + r * stride; i < kPartialHead + (r + 1) * stride; i += kLanes) {
+      store(state + i, load(state + i) * keeps[r] + load(partial + i) * adds[r]);
+    }
   }
 }
 
 // A sink is a score of its own that has no value.
-inline void begin_row(const AttentionRows& rows, std::size_t row, float* state, std::size_t stride) {
-  state[0] = rows.has_sink ? rows.sink[row] : kNegativeInfinity;
-  state[1] = rows.has_sink ? 1.0f : 0.0f;
-  std::fill_n(state + kPartialHead, stride, 0.0f);
+inline void begin_state(const AttentionRows& rows, float* state, std::size_t stride) {
+  begin_partial(state);
+  for (std::size_t r = 0; rows.has_sink && r < rows.n; ++r) {
+    state[r] = rows.sink[r];
+    state[kLanes + r] = 1.0f;
+  }
+  std::fill_n(state + kPartialHead, rows.n * stride, 0.0f);
 }
 
-inline void finish_row(const AttentionRows& rows, std::size_t row, const float* state) {
-  const float inverse = 1.0f / state[1];
-  for (std::size_t i = 0; i < rows.value_size; ++i) rows.out[row][i] = state[kPartialHead + i] * inverse;
+inline void finish_rows(const AttentionRows& rows, const float* state, std::size_t stride) {
+  for (std::size_t r = 0; r < rows.n; ++r) {
+    const float inverse = 1.0f / state[kLanes + r];
+    for (std::size_t i = 0; i < rows.value_size; ++i) rows.out[r][i] = state[kPartialHead + r * stride + i] * inverse;
+  }
 }
-
-inline float* partial_row(const AttentionRows& rows, std::size_t index) { return rows.scratch + index * rows.partial_floats(); }
 
 // Calls use(row count as a constant, first row) for pieces of at most as many rows as the registers hold.
 template <class Use>
 inline void for_pieces(std::size_t n, const Use& use) {
 #if defined(__AVX512F__)
-  constexpr std::size_t kTogether = 8;
+  constexpr std::size_t kTogether = 12;
 #else
   constexpr std::size_t kTogether = 4;
 #endif
@@ -182,7 +213,10 @@ inline void for_pieces(std::size_t n, const Use& use) {
   const auto take = [&](auto count) {
     for (; first + count <= n; first += count) use(count, first);
   };
-  if constexpr (kTogether == 8) take(std::integral_constant<std::size_t, 8>{});
+  if constexpr (kTogether == 12) {
+    take(std::integral_constant<std::size_t, 12>{});
+    take(std::integral_constant<std::size_t, 8>{});
+  }
   take(std::integral_constant<std::size_t, 4>{});
   take(std::integral_constant<std::size_t, 3>{});
   take(std::integral_constant<std::size_t, 2>{});
@@ -190,45 +224,40 @@ inline void for_pieces(std::size_t n, const Use& use) {
 }
 
 template <class T>
-void attend(const AttentionRows& rows, std::size_t block, float* const partials[]) {
-  for_pieces(rows.n, [&](auto count, std::size_t first) { attend_block<static_cast<int>(count()), T>(rows, first, block, partials + first); });
+void attend(const AttentionRows& rows, std::size_t block, float* partial, Ahead next) {
+  for_pieces(rows.n, [&](auto count, std::size_t first) { attend_block<static_cast<int>(count()), T>(rows, first, block, partial, next); });
 }
 
 }  // namespace
 
-void attention_block(const AttentionRows& rows, std::size_t block) {
-  static_assert(kMaxRows == 8);
-  float* partials[kMaxRows];
-  for (std::size_t r = 0; r < rows.n; ++r) partials[r] = partial_row(rows, r);
+void attention_block(const AttentionRows& rows, std::size_t block, float* partial, std::span<const std::byte> next) {
+  static_assert(kMaxRows == 12);
+  begin_partial(partial);
   switch (rows.cache->type()) {
-    case KvType::kFloat32: return attend<float>(rows, block, partials);
-    case KvType::kFloat16: return attend<Half>(rows, block, partials);
-    case KvType::kInt8: return attend<std::int8_t>(rows, block, partials);
+    case KvType::kFloat32: return attend<float>(rows, block, partial, Ahead(next));
+    case KvType::kFloat16: return attend<Half>(rows, block, partial, Ahead(next));
+    case KvType::kInt8: return attend<std::int8_t>(rows, block, partial, Ahead(next));
   }
 }
 
-// `partials` holds what attention_block() made of n_blocks blocks, in order, each with room for rows_each rows.
-void attention_merge(const AttentionRows& rows, const float* partials, std::size_t rows_each, std::size_t n_blocks) {
-  const std::size_t stride = rows.partial_floats() - kPartialHead;
-  for (std::size_t r = 0; r < rows.n; ++r) {
-    float* state = partial_row(rows, r);
-    begin_row(rows, r, state, stride);
-    for (std::size_t block = 0; block < n_blocks; ++block) merge(state, partials + (block * rows_each + r) * rows.partial_floats(), stride);
-    finish_row(rows, r, state);
-  }
+// `partials` holds what attention_block() made of n_blocks blocks, in order.
+void attention_merge(const AttentionRows& rows, const float* partials, std::size_t n_blocks, float* state) {
+  const std::size_t stride = rows.value_stride();
+  begin_state(rows, state, stride);
+  for (std::size_t block = 0; block < n_blocks; ++block) merge(state, partials + block * partial_floats(stride), rows.n, stride);
+  finish_rows(rows, state, stride);
 }
 
-void attention_rows(const AttentionRows& rows) {
-  const std::size_t stride = rows.partial_floats() - kPartialHead;
+void attention_rows(const AttentionRows& rows, float* scratch, std::span<const std::byte> next) {
+  const std::size_t stride = rows.value_stride();
+  float *const state = scratch, *const partial = scratch + partial_floats(stride);
   const auto [begin, end] = rows.blocks();
-  AttentionRows one = rows;  // its partials lie behind the rows' states
-  one.scratch = partial_row(rows, rows.n);
-  for (std::size_t r = 0; r < rows.n; ++r) begin_row(rows, r, partial_row(rows, r), stride);
+  begin_state(rows, state, stride);
   for (std::size_t block = begin; block < end; ++block) {
-    attention_block(one, block);
-    for (std::size_t r = 0; r < rows.n; ++r) merge(partial_row(rows, r), partial_row(one, r), stride);
+    attention_block(rows, block, partial, block + 1 < end ? rows.keys(block + 1) : next);
+    merge(state, partial, rows.n, stride);
   }
-  for (std::size_t r = 0; r < rows.n; ++r) finish_row(rows, r, partial_row(rows, r));
+  finish_rows(rows, state, stride);
 }
 
 // Writes one token's key and value of one head into its row of a block.

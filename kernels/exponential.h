@@ -12,16 +12,14 @@ inline Vector exp_nonpositive(Vector x) {
   const Integers underflow = x < -87.3f;
   x = select(underflow, broadcast(0.0f), x);
   // Adding and taking away 1.5 * 2^23 rounds to the nearest integer; its low bits are that integer.
-  const Vector shifted = x * 1.44269504f + 12582912.0f;
+  const Vector shifted = multiply_add(x, 1.44269504f, broadcast(12582912.0f));
   const Vector n = shifted - 12582912.0f;
-  const Vector r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
+  const Vector r = multiply_add(n, 2.12194440e-4f, multiply_add(n, -0.693359375f, x));
   Vector p = broadcast(1.9875691500e-4f);
-  p = p * r + 1.3981999507e-3f;
-  p = p * r + 8.3334519073e-3f;
-  p = p * r + 4.1665795894e-2f;
-  p = p * r + 1.6666665459e-1f;
-  p = p * r + 5.0000001201e-1f;
-  p = p * r * r + r + 1.0f;
+  for (const float c : {1.3981999507e-3f, 8.3334519073e-3f, 4.1665795894e-2f, 1.6666665459e-1f, 5.0000001201e-1f}) {
+    p = multiply_add(p, r, broadcast(c));
+  }
+  p = multiply_add(p * r, r, r) + 1.0f;
   const Vector power = bits_as_float((bits_of(shifted) + 127) << 23);  // the shift drops the bits of 1.5 * 2^23
   return select(underflow, broadcast(0.0f), p * power);
 }

@@ -13,7 +13,7 @@
 namespace weft::kernels::WEFT_VARIANT {
 namespace {
 
-constexpr std::size_t kAmxRows = kInt8RowsRoom;
+constexpr std::size_t kAmxRows = kInt8PanelRows;
 constexpr std::size_t kGroupCodes = kGroup * kTileRows;
 
 // Tile registers: two sums and two inputs take turns, so that one group's products overlap the other's conversion.
@@ -56,10 +56,10 @@ inline void memory_barrier() { asm volatile("" ::: "memory"); }
 
 template <int Bits, bool HasMinimum>
 inline void amx_tile(const Int8Rows& rows, std::size_t row, std::size_t tile, const UnpackedTile& weight) {
-  const auto columns = static_cast<long>(rows.weight.columns);
-  const std::size_t groups = rows.weight.columns / kGroup;
-  const std::int8_t *codes = rows.codes + row * rows.weight.columns, *weight_codes = weight.codes;
-  const float *scales = rows.scales + row, *sums = rows.sums + row, *scale = weight.scale, *minimum = weight.minimum;
+  const Int8Panels panels = rows.panels();
+  const std::size_t groups = panels.groups, step = panels.rows(), at = panels.at(row, 0);
+  const std::int8_t *codes = rows.codes + at * kGroup, *weight_codes = weight.codes;
+  const float *scales = rows.scales + at, *sums = rows.sums + at, *scale = weight.scale, *minimum = weight.minimum;
   alignas(64) std::int32_t dots[2][2][kAmxRows * kTileRows];
 
   FloatPart total[kAmxRows];
@@ -71,10 +71,10 @@ inline void amx_tile(const Int8Rows& rows, std::size_t row, std::size_t tile, co
 #pragma GCC unroll 16
     for (std::size_t r = 0; r < kAmxRows; ++r) {
       const FloatPart dot = _mm512_cvtepi32_ps(_mm512_load_si512(products + r * kTileRows));
-      total[r] = add_group<Bits, HasMinimum>(total[r], dot, scale_now, minimum_now, scales[r], sums[r]);
+      total[r] = add_group<Bits, HasMinimum>(total[r], dot, scale_now, minimum_now, same(scales[r]), same(sums[r]));
     }
-    scales += rows.m;
-    sums += rows.m;
+    scales += step;
+    sums += step;
     scale += kTileRows;
     minimum += kTileRows;
     memory_barrier();  // or it would mix two groups' sums and run out of registers
@@ -82,16 +82,16 @@ inline void amx_tile(const Int8Rows& rows, std::size_t row, std::size_t tile, co
   // Two groups' products are under way while the two before them are summed: what a tile register stores takes long to arrive.
   const auto multiply_two = [&](std::int32_t (*products)[kAmxRows * kTileRows]) __attribute__((always_inline)) {
     _tile_zero(0);
-    _tile_loadd(2, codes, columns);
+    _tile_loadd(2, codes, kGroup);
     _tile_loadd(4, weight_codes, 64);
     _tile_dpbssd(0, 2, 4);
     _tile_stored(0, products[0], 64);
     _tile_zero(1);
-    _tile_loadd(3, codes + kGroup, columns);
+    _tile_loadd(3, codes + step * kGroup, kGroup);
     _tile_loadd(5, weight_codes + weight.group_bytes, 64);
     _tile_dpbssd(1, 3, 5);
     _tile_stored(1, products[1], 64);
-    codes += 2 * kGroup;
+    codes += 2 * step * kGroup;
     weight_codes += 2 * weight.group_bytes;
   };
   const std::size_t pairs = groups / 2;
@@ -103,7 +103,7 @@ inline void amx_tile(const Int8Rows& rows, std::size_t row, std::size_t tile, co
   }
   if (groups % 2 != 0) {
     _tile_zero(0);
-    _tile_loadd(2, codes, columns);
+    _tile_loadd(2, codes, kGroup);
     _tile_loadd(4, weight_codes, 64);
     _tile_dpbssd(0, 2, 4);
     _tile_stored(0, dots[0][0], 64);

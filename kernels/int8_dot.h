@@ -23,11 +23,10 @@ namespace {
 #if !defined(WEFT_PORTABLE_INT8) && defined(__AVX512VNNI__)
 
 constexpr std::size_t kPartFeatures = 16;
-constexpr int kInt8Rows = 8;  // input rows that share a weight's registers
+constexpr int kInt8Rows = 8;  // input rows that share a weight's registers; a part of a panel
 using Part = __m512i;
 using FloatPart = __m512;
-using Sum4 = __m512i;
-using Sum8 = __m512i;
+using Sum = __m512i;
 
 inline Part load_part(const std::uint8_t* p) { return _mm512_loadu_si512(p); }
 inline Part low_codes(Part words) { return _mm512_and_si512(words, _mm512_set1_epi8(15)); }
@@ -37,14 +36,14 @@ inline Part four_codes(const std::int8_t* p) {
   std::memcpy(&word, p, sizeof word);
   return _mm512_set1_epi32(word);
 }
-inline Sum4 zero4() { return _mm512_setzero_si512(); }
-inline Sum4 add4(Sum4 sum, Part weights, Part codes) { return _mm512_dpbusd_epi32(sum, weights, codes); }
-inline FloatPart total4(Sum4 sum) { return _mm512_cvtepi32_ps(sum); }
+inline Sum zero4() { return _mm512_setzero_si512(); }
+inline Sum add4(Sum sum, Part weights, Part codes) { return _mm512_dpbusd_epi32(sum, weights, codes); }
+inline FloatPart total4(Sum sum) { return _mm512_cvtepi32_ps(sum); }
 // The instruction takes unsigned weights: 128 more than they are, which the start makes good.
-inline Sum8 start8(std::int32_t code_sum) { return _mm512_set1_epi32(-128 * code_sum); }
+inline Sum start8(const std::int32_t* start) { return _mm512_set1_epi32(*start); }
 inline Part prepare8(Part weights) { return _mm512_xor_si512(weights, _mm512_set1_epi8(-128)); }
-inline Sum8 add8(Sum8 sum, Part, Part prepared, Part codes) { return _mm512_dpbusd_epi32(sum, prepared, codes); }
-inline FloatPart total8(Sum8 sum) { return _mm512_cvtepi32_ps(sum); }
+inline Sum add8(Sum sum, Part prepared, Part codes) { return _mm512_dpbusd_epi32(sum, prepared, codes); }
+inline FloatPart total8(Sum sum) { return _mm512_cvtepi32_ps(sum); }
 
 inline FloatPart load_halves(const std::uint8_t* p) { return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))); }
 inline FloatPart same(float x) { return _mm512_set1_ps(x); }
@@ -58,8 +57,7 @@ constexpr std::size_t kPartFeatures = 8;
 constexpr int kInt8Rows = 4;
 using Part = __m256i;
 using FloatPart = __m256;
-using Sum4 = __m256i;  // i16 pairs: a group's 8 products of 2 * 15 * 127 at most fit
-using Sum8 = __m256i;  // i32
+using Sum = __m256i;  // with 4 bits of i16 pairs: a group's 8 products of 2 * 15 * 127 at most fit; with 8 of i32
 
 inline Part load_part(const std::uint8_t* p) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)); }
 inline Part low_codes(Part words) { return _mm256_and_si256(words, _mm256_set1_epi8(15)); }
@@ -69,17 +67,17 @@ inline Part four_codes(const std::int8_t* p) {
   std::memcpy(&word, p, sizeof word);
   return _mm256_set1_epi32(word);
 }
-inline Sum4 zero4() { return _mm256_setzero_si256(); }
-inline Sum4 add4(Sum4 sum, Part weights, Part codes) { return _mm256_add_epi16(sum, _mm256_maddubs_epi16(weights, codes)); }
-inline FloatPart total4(Sum4 sum) { return _mm256_cvtepi32_ps(_mm256_madd_epi16(sum, _mm256_set1_epi16(1))); }
-inline Sum8 start8(std::int32_t) { return _mm256_setzero_si256(); }
+inline Sum zero4() { return _mm256_setzero_si256(); }
+inline Sum add4(Sum sum, Part weights, Part codes) { return _mm256_add_epi16(sum, _mm256_maddubs_epi16(weights, codes)); }
+inline FloatPart total4(Sum sum) { return _mm256_cvtepi32_ps(_mm256_madd_epi16(sum, _mm256_set1_epi16(1))); }
+inline Sum start8(const std::int32_t*) { return _mm256_setzero_si256(); }
+inline Part prepare8(Part weights) { return weights; }
 // |w| * (sign of w) x: the instruction takes unsigned times signed; 2 * 128 * 127 fits its i16.
-inline Part prepare8(Part weights) { return _mm256_abs_epi8(weights); }
-inline Sum8 add8(Sum8 sum, Part weights, Part prepared, Part codes) {
-  const __m256i pairs = _mm256_maddubs_epi16(prepared, _mm256_sign_epi8(codes, weights));
+inline Sum add8(Sum sum, Part weights, Part codes) {
+  const __m256i pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(weights), _mm256_sign_epi8(codes, weights));
   return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
 }
-inline FloatPart total8(Sum8 sum) { return _mm256_cvtepi32_ps(sum); }
+inline FloatPart total8(Sum sum) { return _mm256_cvtepi32_ps(sum); }
 
 inline FloatPart load_halves(const std::uint8_t* p) { return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))); }
 inline FloatPart same(float x) { return _mm256_set1_ps(x); }
@@ -93,8 +91,7 @@ constexpr std::size_t kPartFeatures = 4;
 constexpr int kInt8Rows = 4;
 using Part = int8x16_t;
 using FloatPart = float32x4_t;
-using Sum4 = int32x4_t;
-using Sum8 = int32x4_t;
+using Sum = int32x4_t;
 
 inline Part load_part(const std::uint8_t* p) { return vreinterpretq_s8_u8(vld1q_u8(p)); }
 inline Part low_codes(Part words) { return vandq_s8(words, vdupq_n_s8(15)); }
@@ -104,13 +101,13 @@ inline Part four_codes(const std::int8_t* p) {
   std::memcpy(&word, p, sizeof word);
   return vreinterpretq_s8_s32(vdupq_n_s32(word));
 }
-inline Sum4 zero4() { return vdupq_n_s32(0); }
-inline Sum4 add4(Sum4 sum, Part weights, Part codes) { return vdotq_s32(sum, weights, codes); }
-inline FloatPart total4(Sum4 sum) { return vcvtq_f32_s32(sum); }
-inline Sum8 start8(std::int32_t) { return vdupq_n_s32(0); }
+inline Sum zero4() { return vdupq_n_s32(0); }
+inline Sum add4(Sum sum, Part weights, Part codes) { return vdotq_s32(sum, weights, codes); }
+inline FloatPart total4(Sum sum) { return vcvtq_f32_s32(sum); }
+inline Sum start8(const std::int32_t*) { return vdupq_n_s32(0); }
 inline Part prepare8(Part weights) { return weights; }
-inline Sum8 add8(Sum8 sum, Part weights, Part, Part codes) { return vdotq_s32(sum, weights, codes); }
-inline FloatPart total8(Sum8 sum) { return vcvtq_f32_s32(sum); }
+inline Sum add8(Sum sum, Part weights, Part codes) { return vdotq_s32(sum, weights, codes); }
+inline FloatPart total8(Sum sum) { return vcvtq_f32_s32(sum); }
 
 inline FloatPart load_halves(const std::uint8_t* p) { return vcvt_f32_f16(vreinterpret_f16_u8(vld1_u8(p))); }
 inline FloatPart same(float x) { return vdupq_n_f32(x); }
@@ -124,8 +121,7 @@ constexpr std::size_t kPartFeatures = 16;
 constexpr int kInt8Rows = 8;
 using Part = std::array<std::uint8_t, 4 * kPartFeatures>;
 using FloatPart = std::array<float, kPartFeatures>;
-using Sum4 = std::array<std::int32_t, kPartFeatures>;
-using Sum8 = Sum4;
+using Sum = std::array<std::int32_t, kPartFeatures>;
 
 inline Part load_part(const std::uint8_t* p) {
   Part part;
@@ -146,28 +142,28 @@ inline Part four_codes(const std::int8_t* p) {
   return part;
 }
 // vpdpbusd: unsigned times signed bytes.
-inline Sum4 dot_unsigned(Sum4 sum, const Part& weights, const Part& codes) {
+inline Sum dot_unsigned(Sum sum, const Part& weights, const Part& codes) {
   for (std::size_t i = 0; i < 4 * kPartFeatures; ++i) sum[i / 4] += int{weights[i]} * static_cast<std::int8_t>(codes[i]);
   return sum;
 }
-inline Sum4 zero4() { return {}; }
-inline Sum4 add4(const Sum4& sum, const Part& weights, const Part& codes) { return dot_unsigned(sum, weights, codes); }
-inline FloatPart total4(const Sum4& sum) {
+inline Sum zero4() { return {}; }
+inline Sum add4(const Sum& sum, const Part& weights, const Part& codes) { return dot_unsigned(sum, weights, codes); }
+inline FloatPart total4(const Sum& sum) {
   FloatPart total;
   for (std::size_t i = 0; i < total.size(); ++i) total[i] = static_cast<float>(sum[i]);
   return total;
 }
-inline Sum8 start8(std::int32_t code_sum) {
-  Sum8 sum;
-  sum.fill(-128 * code_sum);
+inline Sum start8(const std::int32_t* start) {
+  Sum sum;
+  sum.fill(*start);
   return sum;
 }
 inline Part prepare8(Part weights) {
   for (std::uint8_t& byte : weights) byte ^= 128;
   return weights;
 }
-inline Sum8 add8(const Sum8& sum, const Part&, const Part& prepared, const Part& codes) { return dot_unsigned(sum, prepared, codes); }
-inline FloatPart total8(const Sum8& sum) { return total4(sum); }
+inline Sum add8(const Sum& sum, const Part& prepared, const Part& codes) { return dot_unsigned(sum, prepared, codes); }
+inline FloatPart total8(const Sum& sum) { return total4(sum); }
 
 inline FloatPart load_halves(const std::uint8_t* p) {
   const Vector values = half_to_float(p);

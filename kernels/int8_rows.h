@@ -5,6 +5,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cstring>
 
 #include "kernels/int8_dot.h"
 #include "kernels/tile_output.h"
@@ -19,134 +20,111 @@ constexpr std::size_t kPartBytes = 4 * kPartFeatures;
 // Tiles that one row is multiplied with at once; a piece of work (quantized_linear.cpp) has as many.
 constexpr std::size_t kStreams = 4;
 
-// One group's dot products of R rows with the tile's features [part * kPartFeatures, ...), as floats.
-template <int R, int Bits>
-inline void group_dots(const Int8Rows& rows, std::size_t row, std::size_t g, const std::uint8_t* words, FloatPart dots[R][kParts]) {
-  const std::size_t columns = rows.weight.columns;
-  const std::int8_t* codes = rows.codes + row * columns + g * kGroup;
+// Columns 4 v and on of a group whose words begin at `words`.
+template <int Bits>
+inline Part four_weights(const std::uint8_t* words, std::size_t v, std::size_t p) {
   if constexpr (Bits == 4) {
-    Sum4 sums[R][kParts];
-    for (int r = 0; r < R; ++r) {
-      for (std::size_t p = 0; p < kParts; ++p) sums[r][p] = zero4();
+    const Part packed = load_part(words + v / 2 * 4 * kTileRows + p * kPartBytes);
+    return v % 2 == 0 ? low_codes(packed) : high_codes(packed);
+  }
+  return prepare8(load_part(words + v * 4 * kTileRows + p * kPartBytes));
+}
+
+// One group's dot products of R rows, `codes` and `starts` being the first one's, with the tile's features, as floats.
+template <int R, int Bits>
+inline void group_dots(const std::int8_t* codes, const std::int32_t* starts, const std::uint8_t* words, FloatPart dots[R][kParts]) {
+  Sum sums[R][kParts];
+  for (int r = 0; r < R; ++r) {
+    for (std::size_t p = 0; p < kParts; ++p) {
+      if constexpr (Bits == 4) sums[r][p] = zero4();
+      else sums[r][p] = start8(starts + r);
     }
-#pragma GCC unroll 4
-    for (std::size_t v = 0; v < 4; ++v) {
-      Part low[kParts], high[kParts];
-      for (std::size_t p = 0; p < kParts; ++p) {
-        const Part packed = load_part(words + v * 4 * kTileRows + p * kPartBytes);
-        low[p] = low_codes(packed);
-        high[p] = high_codes(packed);
-      }
-      for (int r = 0; r < R; ++r) {
-        const Part x = four_codes(codes + static_cast<std::size_t>(r) * columns + v * 8);
-        for (std::size_t p = 0; p < kParts; ++p) sums[r][p] = add4(sums[r][p], low[p], x);
-      }
-      for (int r = 0; r < R; ++r) {
-        const Part x = four_codes(codes + static_cast<std::size_t>(r) * columns + v * 8 + 4);
-        for (std::size_t p = 0; p < kParts; ++p) sums[r][p] = add4(sums[r][p], high[p], x);
-      }
-    }
-    for (int r = 0; r < R; ++r) {
-      for (std::size_t p = 0; p < kParts; ++p) dots[r][p] = total4(sums[r][p]);
-    }
-  } else {
-    Sum8 sums[R][kParts];
-    for (int r = 0; r < R; ++r) {
-      const Sum8 start = start8(rows.code_sums[g * rows.m + row + static_cast<std::size_t>(r)]);
-      for (std::size_t p = 0; p < kParts; ++p) sums[r][p] = start;
-    }
+  }
 #pragma GCC unroll 8
-    for (std::size_t v = 0; v < 8; ++v) {
-      Part weights[kParts], prepared[kParts];
+  for (std::size_t v = 0; v < 8; ++v) {
+    Part weights[kParts];
+    for (std::size_t p = 0; p < kParts; ++p) weights[p] = four_weights<Bits>(words, v, p);
+    for (int r = 0; r < R; ++r) {
+      const Part x = four_codes(codes + static_cast<std::size_t>(r) * kGroup + v * 4);
       for (std::size_t p = 0; p < kParts; ++p) {
-        weights[p] = load_part(words + v * 4 * kTileRows + p * kPartBytes);
-        prepared[p] = prepare8(weights[p]);
-      }
-      for (int r = 0; r < R; ++r) {
-        const Part x = four_codes(codes + static_cast<std::size_t>(r) * columns + v * 4);
-        for (std::size_t p = 0; p < kParts; ++p) sums[r][p] = add8(sums[r][p], weights[p], prepared[p], x);
+        if constexpr (Bits == 4) sums[r][p] = add4(sums[r][p], weights[p], x);
+        else sums[r][p] = add8(sums[r][p], weights[p], x);
       }
     }
-    for (int r = 0; r < R; ++r) {
-      for (std::size_t p = 0; p < kParts; ++p) dots[r][p] = total8(sums[r][p]);
+  }
+  for (int r = 0; r < R; ++r) {
+    for (std::size_t p = 0; p < kParts; ++p) {
+      if constexpr (Bits == 4) dots[r][p] = total4(sums[r][p]);
+      else dots[r][p] = total8(sums[r][p]);
     }
   }
 }
 
 // A group's share of a row's features: `dots` are its whole sums, x_scale and x_sum the row's.
 template <int Bits, bool HasMinimum>
-inline FloatPart add_group(FloatPart total, FloatPart dots, FloatPart scale, FloatPart minimum, float x_scale, float x_sum) {
-  if constexpr (Bits == 4 && !HasMinimum) {  // codes stand for q - 8
-    total = multiply_add(scale, multiply_add(dots, same(x_scale), same(-8.0f * x_sum)), total);
+inline FloatPart add_group(FloatPart total, FloatPart dots, FloatPart scale, FloatPart minimum, FloatPart x_scale, FloatPart x_sum) {
+  if constexpr (Bits == 4 && !HasMinimum) {  // codes stand for q - 8, as sum_factor() tells
+    total = multiply_add(scale, multiply_add(dots, x_scale, x_sum), total);
   } else {
-    total = multiply_add(scale, multiply(dots, same(x_scale)), total);
+    total = multiply_add(scale, multiply(dots, x_scale), total);
   }
-  if constexpr (HasMinimum) total = multiply_add(minimum, same(x_sum), total);
+  if constexpr (HasMinimum) total = multiply_add(minimum, x_sum, total);
   return total;
 }
 
+// Adds a group's share of R rows of a panel to their totals. `at`: Int8Panels::at() of the first row.
+template <int R, int Bits, bool HasMinimum>
+inline void add_products(const Int8Rows& rows, std::size_t at, const std::uint8_t* group, FloatPart (&total)[R][kParts]) {
+  FloatPart dots[R][kParts], scale[kParts], minimum[kParts] = {};
+  group_dots<R, Bits>(rows.codes + at * kGroup, rows.starts + at, group + kTileRows * (HasMinimum ? 4 : 2), dots);
+  for (std::size_t p = 0; p < kParts; ++p) {
+    scale[p] = load_halves(group + 2 * p * kPartFeatures);
+    if constexpr (HasMinimum) minimum[p] = load_halves(group + 2 * (kTileRows + p * kPartFeatures));
+  }
+  for (int r = 0; r < R; ++r) {
+    const FloatPart x_scale = same(rows.scales[at + static_cast<std::size_t>(r)]), x_sum = same(rows.sums[at + static_cast<std::size_t>(r)]);
+    for (std::size_t p = 0; p < kParts; ++p) {
+      total[r][p] = add_group<Bits, HasMinimum>(total[r][p], dots[r][p], scale[p], minimum[p], x_scale, x_sum);
+    }
+  }
+}
+
+inline void write_parts(const Int8Rows& rows, std::size_t row, std::size_t tile, const FloatPart (&total)[kParts]) {
+  float result[kTileRows];
+  for (std::size_t p = 0; p < kParts; ++p) store_part(result + p * kPartFeatures, total[p]);
+  write_tile(rows, row, tile, result);
+}
+
+// R rows of a panel against one tile, each weight unpacked once for all.
 template <int R, int Bits, bool HasMinimum>
 inline void int8_tile(const Int8Rows& rows, std::size_t row, std::size_t tile) {
-  const std::size_t groups = rows.weight.columns / kGroup;
-  const std::size_t group_bytes = rows.weight.group_bytes();
-  const std::uint8_t* group = rows.weight.data + tile * rows.weight.tile_bytes();
+  const Int8Panels panels = rows.panels();
+  const std::size_t tile_bytes = rows.weight.tile_bytes(), group_bytes = rows.weight.group_bytes();
+  const std::uint8_t* group = rows.weight.data + tile * tile_bytes;
+  std::size_t at = panels.at(row, 0);
   FloatPart total[R][kParts];
-  for (int r = 0; r < R; ++r) {
-    for (std::size_t p = 0; p < kParts; ++p) total[r][p] = same(0.0f);
+  for (auto& parts : total) std::fill(parts, parts + kParts, same(0.0f));
+  for (std::size_t g = 0; g < panels.groups; ++g, group += group_bytes, at += panels.rows()) {
+    if (row == 0) prefetch(group + tile_bytes, group_bytes);  // the next tile's, from memory
+    add_products<R, Bits, HasMinimum>(rows, at, group, total);
   }
-  for (std::size_t g = 0; g < groups; ++g, group += group_bytes) {
-    FloatPart dots[R][kParts];
-    group_dots<R, Bits>(rows, row, g, group + kTileRows * (HasMinimum ? 4 : 2), dots);
-    FloatPart scale[kParts], minimum[kParts] = {};
-    for (std::size_t p = 0; p < kParts; ++p) {
-      scale[p] = load_halves(group + 2 * p * kPartFeatures);
-      if constexpr (HasMinimum) minimum[p] = load_halves(group + 2 * (kTileRows + p * kPartFeatures));
-    }
-    for (int r = 0; r < R; ++r) {
-      const std::size_t at = g * rows.m + row + static_cast<std::size_t>(r);
-      const float x_scale = rows.scales[at], x_sum = rows.sums[at];
-      for (std::size_t p = 0; p < kParts; ++p) {
-        total[r][p] = add_group<Bits, HasMinimum>(total[r][p], dots[r][p], scale[p], minimum[p], x_scale, x_sum);
-      }
-    }
-  }
-
-  for (int r = 0; r < R; ++r) {
-    float result[kTileRows];
-    for (std::size_t p = 0; p < kParts; ++p) store_part(result + p * kPartFeatures, total[r][p]);
-    write_tile(rows, row + static_cast<std::size_t>(r), tile, result);
-  }
+  for (int r = 0; r < R; ++r) write_parts(rows, row + static_cast<std::size_t>(r), tile, total[r]);
 }
 
 // One row against T tiles: as many streams of weights at once, which hide more of the memory's latency than one.
 template <std::size_t T, int Bits, bool HasMinimum>
-inline void int8_row(const Int8Rows& rows, std::size_t row, std::size_t tile) {
+inline void int8_row(const Int8Rows& rows, std::size_t tile) {
   const std::size_t groups = rows.weight.columns / kGroup, tile_bytes = rows.weight.tile_bytes(), group_bytes = rows.weight.group_bytes();
   const std::uint8_t* group = rows.weight.data + tile * tile_bytes;
-  FloatPart total[T][kParts];
-  for (std::size_t t = 0; t < T; ++t) {
-    for (std::size_t p = 0; p < kParts; ++p) total[t][p] = same(0.0f);
-  }
+  FloatPart total[T][1][kParts];
+  for (auto& row : total) std::fill(row[0], row[0] + kParts, same(0.0f));
   for (std::size_t g = 0; g < groups; ++g, group += group_bytes) {
-    const float x_scale = rows.scales[g * rows.m + row], x_sum = rows.sums[g * rows.m + row];
     for (std::size_t t = 0; t < T; ++t) {
-      const std::uint8_t* here = group + t * tile_bytes;
-      prefetch(here + T * tile_bytes, group_bytes);
-      FloatPart dots[1][kParts];
-      group_dots<1, Bits>(rows, row, g, here + kTileRows * (HasMinimum ? 4 : 2), dots);
-      for (std::size_t p = 0; p < kParts; ++p) {
-        FloatPart minimum{};
-        if constexpr (HasMinimum) minimum = load_halves(here + 2 * (kTileRows + p * kPartFeatures));
-        const FloatPart scale = load_halves(here + 2 * p * kPartFeatures);
-        total[t][p] = add_group<Bits, HasMinimum>(total[t][p], dots[0][p], scale, minimum, x_scale, x_sum);
-      }
+      prefetch(group + (T + t) * tile_bytes, group_bytes);
+      add_products<1, Bits, HasMinimum>(rows, g, group + t * tile_bytes, total[t]);
     }
   }
-  for (std::size_t t = 0; t < T; ++t) {
-    float result[kTileRows];
-    for (std::size_t p = 0; p < kParts; ++p) store_part(result + p * kPartFeatures, total[t][p]);
-    write_tile(rows, row, tile + t, result);
-  }
+  for (std::size_t t = 0; t < T; ++t) write_parts(rows, 0, tile + t, total[t][0]);
 }
 
 }  // namespace
@@ -168,7 +146,7 @@ void int8_tiles(const Int8Rows& rows, std::size_t begin, std::size_t end) {
 #endif
   std::size_t tile = begin;
   if (rows.m == 1) {
-    for (; tile + kStreams <= end; tile += kStreams) int8_row<kStreams, Bits, HasMinimum>(rows, 0, tile);
+    for (; tile + kStreams <= end; tile += kStreams) int8_row<kStreams, Bits, HasMinimum>(rows, tile);
   }
   for (; tile < end; ++tile) {
     std::size_t row = first_row;
@@ -192,11 +170,11 @@ void int8_rows(const Int8Rows& rows, std::size_t begin, std::size_t end) {
 // Lanes hold a group's columns: one row at a time, its maximum and its codes by vectors.
 void round_rows(const RoundedRows& rows, std::size_t begin, std::size_t end) {
   static_assert(kGroup == 2 * kLanes);
-  const std::size_t groups = rows.columns / kGroup;
+  const Int8Panels panels{rows.m, rows.columns / kGroup};
   for (std::size_t row = begin; row < end; ++row) {
-    for (std::size_t g = 0; g < groups; ++g) {
-      const std::size_t first = row * rows.columns + g * kGroup, at = g * rows.m + row;
-      const float* input = rows.input + first;
+    for (std::size_t g = 0; g < panels.groups; ++g) {
+      const std::size_t at = panels.at(row, g);
+      const float* input = rows.input + row * rows.columns + g * kGroup;
       const Vector a = load(input), b = load(input + kLanes);
       const float largest = largest_lane(larger(absolute(a), absolute(b)));
       const bool counts = largest > 1e-30f;  // below, 127 / largest would overflow
@@ -207,7 +185,7 @@ void round_rows(const RoundedRows& rows, std::size_t begin, std::size_t end) {
       const Vector rounded_a = a * inverse + magic, rounded_b = b * inverse + magic;
       const Integers codes_a = bits_of(rounded_a) - 0x4b400000, codes_b = bits_of(rounded_b) - 0x4b400000;
       std::int32_t code_sum = 0;
-      std::int8_t* codes = rows.codes + first;
+      std::int8_t* codes = rows.codes + at * kGroup;
       std::int32_t whole[kGroup];
       std::memcpy(whole, &codes_a, sizeof codes_a);
       std::memcpy(whole + kLanes, &codes_b, sizeof codes_b);
@@ -216,8 +194,8 @@ void round_rows(const RoundedRows& rows, std::size_t begin, std::size_t end) {
         codes[i] = static_cast<std::int8_t>(whole[i]);
       }
       rows.scales[at] = scale;
-      rows.sums[at] = scale * static_cast<float>(code_sum);
-      rows.code_sums[at] = code_sum;
+      rows.sums[at] = rows.sum_factor * (scale * static_cast<float>(code_sum));
+      rows.starts[at] = -128 * code_sum;
     }
   }
 }

@@ -22,7 +22,7 @@ inline void linear_tile(const LinearRows& rows, std::size_t row, std::size_t fea
     for (int r = 0; r < R; ++r) x[r] = load(input + r * rows.k + i);
     for (int c = 0; c < C; ++c) {
       const Vector w = load(weight + c * rows.k + i);
-      for (int r = 0; r < R; ++r) total[r][c] += x[r] * w;
+      for (int r = 0; r < R; ++r) total[r][c] = multiply_add(x[r], w, total[r][c]);
     }
   }
   for (int r = 0; r < R; ++r) {

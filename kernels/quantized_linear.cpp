@@ -32,8 +32,6 @@ void sum_groups(const float* input, std::size_t begin, std::size_t end, std::siz
   }
 }
 
-constexpr std::size_t round_up(std::size_t n, std::size_t multiple) { return (n + multiple - 1) / multiple * multiple; }
-
 // Panels [begin, end) of [m, columns] as QuantizedRows::panels wants them; rows behind the last are zeros.
 void make_panels(const float* input, std::size_t m, std::size_t begin, std::size_t end, std::size_t columns, float* panels) {
   for (std::size_t panel = begin; panel < end; ++panel) {
@@ -48,8 +46,7 @@ void make_panels(const float* input, std::size_t m, std::size_t begin, std::size
 }
 
 // Calls body for ranges of [0, rows), on the threads only where there is work for them.
-void for_rows(std::size_t rows, std::size_t columns, const ParallelFor& parallel_for,
-              const std::function<void(std::size_t, std::size_t)>& body) {
+void for_rows(std::size_t rows, std::size_t columns, const ParallelFor& parallel_for, RangeBody body) {
   constexpr std::size_t kWorth = 16384;  // values: about 5 microseconds
   if (rows * columns < kWorth) return body(0, rows);
   parallel_for(rows, body);
@@ -59,7 +56,7 @@ void for_rows(std::size_t rows, std::size_t columns, const ParallelFor& parallel
 struct Prepared {
   std::vector<float> normed, panels, scales, sums;
   std::vector<std::int8_t> codes;
-  std::vector<std::int32_t> code_sums;
+  std::vector<std::int32_t> starts;
 };
 
 std::string describe(const QuantizedLinearArguments& a) {
@@ -94,32 +91,31 @@ const char* quantized_linear(const QuantizedLinearArguments& a, const ParallelFo
   Int8Rows rounded{output, nullptr, nullptr, nullptr, nullptr};
   const bool int8 = a.activations == Activations::kInt8;
   if (int8) {
-    const std::size_t room = round_up(a.rows, kInt8RowsRoom);
-    prepared.codes.resize(room * columns);
-    prepared.scales.resize(room * groups);
-    prepared.sums.resize(room * groups);
-    prepared.code_sums.resize(room * groups);
-    const RoundedRows rounding{input, a.rows, columns, prepared.codes.data(), prepared.scales.data(), prepared.sums.data(),
-                               prepared.code_sums.data()};
+    const std::size_t room = Int8Panels{a.rows, groups}.room();
+    prepared.codes.resize(room * kGroup);
+    prepared.scales.resize(room);
+    prepared.sums.resize(room);
+    prepared.starts.resize(room);
+    const RoundedRows rounding{input, a.rows, columns, sum_factor(a.weight), prepared.codes.data(), prepared.scales.data(),
+                               prepared.sums.data(), prepared.starts.data()};
     for_rows(a.rows, columns, parallel_for, [&](std::size_t begin, std::size_t end) { variant().round_rows(rounding, begin, end); });
     rounded.codes = prepared.codes.data();
     rounded.scales = prepared.scales.data();
     rounded.sums = prepared.sums.data();
-    rounded.code_sums = prepared.code_sums.data();
+    rounded.starts = prepared.starts.data();
   } else {
     if (a.weight.has_minimum) {
-      prepared.sums.resize(round_up(a.rows, kPanelRows) * groups);
+      prepared.sums.resize(a.rows * groups);
       float* const sums = prepared.sums.data();  // within the loop, `prepared` is the worker's own
       for_rows(a.rows, columns, parallel_for, [=](std::size_t begin, std::size_t end) { sum_groups(input, begin, end, columns, sums); });
       exact.group_sums = sums;
     }
-    // From here on, unpacking a weight once and reading more costs less than unpacking it for every few rows.
-    constexpr std::size_t kManyRows = 12;
-    if (a.rows >= kManyRows) {
+    if (a.rows > 1) {
       const std::size_t panels = (a.rows + kPanelRows - 1) / kPanelRows, m = a.rows;
       prepared.panels.resize(panels * kPanelRows * columns);
       float* const made = prepared.panels.data();
-      parallel_for(panels, [=](std::size_t begin, std::size_t end) { make_panels(input, m, begin, end, columns, made); });
+      for_rows(panels, kPanelRows * columns, parallel_for,
+               [=](std::size_t begin, std::size_t end) { make_panels(input, m, begin, end, columns, made); });
       exact.panels = made;
     }
   }

@@ -30,7 +30,7 @@ void pause() noexcept {
 }  // namespace
 
 ThreadPool::ThreadPool(std::size_t threads)
-    : parallel_for_([this](std::size_t n, const Body& body) { run(n, body); }) {
+    : parallel_for_([this](std::size_t n, RangeBody body) { run(n, body); }) {
   for (std::size_t i = 1; i < threads; ++i) workers_.emplace_back([this] { work(); });
 }
 
@@ -52,7 +52,7 @@ void ThreadPool::take_pieces() noexcept {
   }
 }
 
-void ThreadPool::run(std::size_t n, const Body& body) {
+void ThreadPool::run(std::size_t n, RangeBody body) {
   if (n <= 1 || workers_.empty()) {
     if (n > 0) body(0, n);
     return;

@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "kernels/variants.h"
+#include "kernels/vector.h"
 
 namespace weft::kernels::WEFT_VARIANT {
 namespace {
@@ -18,6 +18,13 @@ inline void write_tile(const QuantizedOutput& rows, std::size_t row, std::size_t
   const std::size_t first = tile * kTileRows;
   const std::size_t n = std::min(kTileRows, rows.weight.rows - first);
   const std::size_t at = row * rows.out_stride + first - rows.out_first;
+  static_assert(kTileRows == kLanes);
+  if (n == kLanes) {
+    Vector all = load(result);
+    if (rows.bias != nullptr) all += load(rows.bias + first);
+    if (rows.residual != nullptr) all += load(rows.residual + at);
+    return store(rows.out + at, all);
+  }
   if (rows.bias != nullptr) {
     for (std::size_t i = 0; i < n; ++i) result[i] += rows.bias[first + i];
   }

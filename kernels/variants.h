@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -15,17 +16,16 @@
 namespace weft::kernels {
 
 /// Query rows that share the loads of one head's keys and values.
-inline constexpr std::size_t kMaxRows = 8;
-/// A partial result begins with its largest score and the sum of its weights, padded to a vector; its sums follow.
-inline constexpr std::size_t kPartialHead = kLanes;
-/// Cache rows between two looks at the softmax's maximum. Spans begin at multiples of it, whatever the
-/// batch, so that a token's sums are always made in the same order.
-inline constexpr std::size_t kSpan = 64;
-static_assert(kBlockRows % kSpan == 0 && kSpan % kLanes == 0);
+inline constexpr std::size_t kMaxRows = 12;
+/// A partial result: f32 [2, kLanes], each row's largest score and the sum of its weights; then the rows' weighted sums of values,
+/// [kMaxRows, value_stride].
+inline constexpr std::size_t kPartialHead = 2 * kLanes;
+static_assert(kMaxRows <= kLanes);
+constexpr std::size_t partial_floats(std::size_t value_stride) { return kPartialHead + kMaxRows * value_stride; }
 
 struct AttentionRows {
   std::size_t n;                 // 1..kMaxRows
-  const float* query[kMaxRows];  // [D], scaled
+  const float* queries;          // [D, kMaxRows], scaled
   std::size_t begin[kMaxRows];   // first cache row seen
   std::size_t end[kMaxRows];     // one past the last
   float sink[kMaxRows];
@@ -34,15 +34,19 @@ struct AttentionRows {
   float* out[kMaxRows];  // [Dv]
   const KvCache* cache;
   std::size_t layer, kv_head, key_size, value_size;
-  // attention_rows: of 2 * n partial results, attention_merge: of n; attention_block: where it puts its n.
-  float* scratch;
 
-  [[nodiscard]] std::size_t partial_floats() const { return kPartialHead + (value_size + kLanes - 1) / kLanes * kLanes; }
+  [[nodiscard]] std::size_t value_stride() const { return (value_size + kLanes - 1) / kLanes * kLanes; }
   // The blocks that any of the rows sees: [first, second).
   [[nodiscard]] std::pair<std::size_t, std::size_t> blocks() const {
     std::size_t from = begin[0], to = end[0];
     for (std::size_t r = 1; r < n; ++r) from = std::min(from, begin[r]), to = std::max(to, end[r]);
     return {from / kBlockRows, (to + kBlockRows - 1) / kBlockRows};
+  }
+  // The keys that a block of those holds.
+  [[nodiscard]] std::span<const std::byte> keys(std::size_t block) const {
+    const std::size_t row = key_size * KvBlock::number_bytes(cache->type());
+    const std::size_t kept = std::min(kBlockRows, *std::max_element(end, end + n) - block * kBlockRows);
+    return {cache->block(layer, block).keys<std::byte>(0) + kv_head * kBlockRows * row, (kept + kLanes - 1) / kLanes * kLanes * row};
   }
 };
 
@@ -84,28 +88,45 @@ inline constexpr std::size_t kPanelRows = 8;
 
 struct QuantizedRows : QuantizedOutput {
   const float* input;       // [M, K]
-  const float* panels;      // nullptr, or the input again as [M / kPanelRows rounded up, K, kPanelRows], for many rows: rows
-                            // far apart share the cache's sets. Then group_sums, too, has room for whole panels.
+  const float* panels;      // of several rows: the input again as [M / kPanelRows rounded up, K, kPanelRows]
   const float* group_sums;  // [M, K / kGroup]; only with minima
 };
 
-/// Rows that AMX takes at once. What Int8Rows points to has room for a multiple of them, whatever stands there.
-inline constexpr std::size_t kInt8RowsRoom = 16;
+/// Activations of 8 bits lie in panels of so many rows, as many as AMX takes at once: what a group's rows need is side by side.
+inline constexpr std::size_t kInt8PanelRows = 16;
+
+// Which codes, scales and sums belong to a row's group, counted in groups. P is the panel's rows, kInt8PanelRows or M if that is less.
+// What points to them has room for whole panels, whatever stands behind the last row.
+struct Int8Panels {
+  std::size_t m, groups;
+
+  [[nodiscard]] std::size_t rows() const { return std::min(m, kInt8PanelRows); }  // P
+  [[nodiscard]] std::size_t at(std::size_t row, std::size_t group) const {
+    return (row / kInt8PanelRows * groups + group) * rows() + row % kInt8PanelRows;
+  }
+  [[nodiscard]] std::size_t room() const { return (m + kInt8PanelRows - 1) / kInt8PanelRows * kInt8PanelRows * groups; }
+};
 
 struct Int8Rows : QuantizedOutput {
-  const std::int8_t* codes;       // [M, K], -127..127
-  const float* scales;            // [K / kGroup, M]
-  const float* sums;              // [K / kGroup, M]: scale times the sum of the group's codes
-  const std::int32_t* code_sums;  // [K / kGroup, M]
+  const std::int8_t* codes;    // [M / P, K / kGroup, P, kGroup], -127..127
+  const float* scales;         // [M / P, K / kGroup, P], as all that follow
+  const float* sums;           // scale times the sum of the group's codes times sum_factor()
+  const std::int32_t* starts;  // -128 times the sum of the group's codes: what products with weights that are 128 too large begin with
+
+  [[nodiscard]] Int8Panels panels() const { return {m, weight.columns / kGroup}; }
 };
+
+// Codes of 4 bits without minima stand for q - 8.
+constexpr float sum_factor(const QuantizedMatrix& weight) { return weight.bits == 4 && !weight.has_minimum ? -8.0f : 1.0f; }
 
 // Rounds input to what Int8Rows reads.
 struct RoundedRows {
   const float* input;  // [M, K]
   std::size_t m, columns;
+  float sum_factor;
   std::int8_t* codes;
   float *scales, *sums;
-  std::int32_t* code_sums;
+  std::int32_t* starts;
 };
 
 struct NormRows {
@@ -123,11 +144,12 @@ struct GateRows {
   Gate function;
 };
 
-// Every function of a variant. The ranges are of output features, of tiles of them, or of input rows.
+// Every function of a variant. The ranges are of output features, of tiles of them, or of input rows. `partial` and `state` have room
+// for one partial result, `scratch` for two; `next` is what the caller will read after this.
 #define WEFT_VARIANT_FUNCTIONS(X)                                                \
-  X(attention_rows, (const AttentionRows&))                                      \
-  X(attention_block, (const AttentionRows&, std::size_t block))                  \
-  X(attention_merge, (const AttentionRows&, const float* partials, std::size_t rows_each, std::size_t n_blocks)) \
+  X(attention_rows, (const AttentionRows&, float* scratch, std::span<const std::byte> next))                          \
+  X(attention_block, (const AttentionRows&, std::size_t block, float* partial, std::span<const std::byte> next))       \
+  X(attention_merge, (const AttentionRows&, const float* partials, std::size_t n_blocks, float* state))                \
   X(keep_row, (const KvRow&))                                                    \
   X(turn_row, (const TurnedRow&))                                                \
   X(linear_rows, (const LinearRows&, std::size_t begin, std::size_t end))        \

@@ -10,6 +10,8 @@
 
 #if defined(__F16C__)
 #include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
 #endif
 
 #include "kernels/variants.h"
@@ -56,7 +58,7 @@ inline Integers load_integers(const void* p) {
 inline void store(float* p, Vector v) {
   for (std::size_t i = 0; i < kRegisters; ++i) std::memcpy(p + i * kRegisterBytes / sizeof(float), &v.part[i], kRegisterBytes);
 }
-inline Vector broadcast(float x) { WEFT_EACH(Vector, FloatRegister{} + x); }
+inline Vector broadcast(float x) { WEFT_EACH(Vector, x - FloatRegister{}); }  // the compiler drops this subtraction, but not a sum
 
 inline Vector operator+(Vector a, Vector b) { WEFT_EACH(Vector, a.part[i] + b.part[i]); }
 inline Vector operator-(Vector a, Vector b) { WEFT_EACH(Vector, a.part[i] - b.part[i]); }
@@ -68,6 +70,24 @@ inline Vector operator*(Vector a, float b) { WEFT_EACH(Vector, a.part[i] * b); }
 inline Vector operator-(Vector a) { WEFT_EACH(Vector, -a.part[i]); }
 inline Vector& operator+=(Vector& a, Vector b) { return a = a + b; }
 inline Vector& operator*=(Vector& a, Vector b) { return a = a * b; }
+
+// a * b + c, rounded once wherever the instruction set has that: the compiler itself may fuse a sum in one loop and not in another, but
+// a row's bits are to be the same whichever loop it went through.
+inline Vector multiply_add(Vector a, Vector b, Vector c) {
+#if defined(__AVX512F__)
+  WEFT_EACH(Vector, reinterpret_cast<FloatRegister>(_mm512_fmadd_ps(reinterpret_cast<__m512>(a.part[i]), reinterpret_cast<__m512>(b.part[i]),
+                                                                    reinterpret_cast<__m512>(c.part[i]))));
+#elif defined(__FMA__)
+  WEFT_EACH(Vector, reinterpret_cast<FloatRegister>(_mm256_fmadd_ps(reinterpret_cast<__m256>(a.part[i]), reinterpret_cast<__m256>(b.part[i]),
+                                                                    reinterpret_cast<__m256>(c.part[i]))));
+#elif defined(__aarch64__)
+  WEFT_EACH(Vector, reinterpret_cast<FloatRegister>(vfmaq_f32(reinterpret_cast<float32x4_t>(c.part[i]), reinterpret_cast<float32x4_t>(a.part[i]),
+                                                              reinterpret_cast<float32x4_t>(b.part[i]))));
+#else
+  WEFT_EACH(Vector, a.part[i] * b.part[i] + c.part[i]);
+#endif
+}
+inline Vector multiply_add(Vector a, float b, Vector c) { return multiply_add(a, broadcast(b), c); }
 
 inline Integers operator<(Vector a, Vector b) { WEFT_EACH(Integers, a.part[i] < b.part[i]); }
 inline Integers operator<(Vector a, float b) { return a < broadcast(b); }
@@ -88,23 +108,31 @@ inline Vector bits_as_float(Integers a) { WEFT_EACH(Vector, reinterpret_cast<Flo
 inline Integers bits_of(Vector a) { WEFT_EACH(Integers, reinterpret_cast<IntegerRegister>(a.part[i])); }
 #undef WEFT_EACH
 
-// By halves, so that it becomes a few shuffles.
+// By halves: lane i and lane i + 8, and so on.
 inline float sum(Vector v) {
+#if defined(__AVX512F__)
+  return _mm512_reduce_add_ps(reinterpret_cast<__m512>(v.part[0]));
+#else
   float part[kLanes];
   store(part, v);
   for (std::size_t half = kLanes / 2; half > 0; half /= 2) {
     for (std::size_t i = 0; i < half; ++i) part[i] += part[i + half];
   }
   return part[0];
+#endif
 }
 
 inline float largest_lane(Vector v) {
+#if defined(__AVX512F__)
+  return _mm512_reduce_max_ps(reinterpret_cast<__m512>(v.part[0]));
+#else
   float part[kLanes];
   store(part, v);
   for (std::size_t half = kLanes / 2; half > 0; half /= 2) {
     for (std::size_t i = 0; i < half; ++i) part[i] = part[i] < part[i + half] ? part[i + half] : part[i];
   }
   return part[0];
+#endif
 }
 
 // kLanes narrower numbers, which may lie anywhere; a Narrow holds those of one register.

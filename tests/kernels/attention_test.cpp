@@ -11,7 +11,7 @@
 namespace weft::kernels {
 namespace {
 
-const ParallelFor kSerial = [](std::size_t n, const std::function<void(std::size_t, std::size_t)>& body) { body(0, n); };
+const ParallelFor kSerial = [](std::size_t n, RangeBody body) { body(0, n); };
 
 // One layer's random queries, keys and values of a batch, [heads, tokens, size].
 struct Batch {
@@ -184,19 +184,19 @@ TEST_P(CacheTypes, AreReadAlikeInEveryVariant) {
     for (std::size_t row = 0; row < 150; ++row) {
       each->keep_row({&batch.key[row * 40], &batch.value[row * 40], 40, 40, &cache.block(0, row / kBlockRows), 0, row % kBlockRows});
     }
-    std::vector<float> query(4 * 40), scratch(2 * 4 * (kPartialHead + 48)), result(4 * 40);
+    std::vector<float> turned(40), queries(kMaxRows * 40), scratch(2 * partial_floats(48)), result(4 * 40);
     AttentionRows rows{};
     rows.n = 4;
+    rows.queries = queries.data();
     rows.cache = &cache;
     rows.key_size = rows.value_size = 40;
-    rows.scratch = scratch.data();
     for (std::size_t head = 0; head < 4; ++head) {
-      each->turn_row({&batch.query[(head * 150 + 149) * 40], nullptr, nullptr, 40, arguments.scale, &query[head * 40]});
-      rows.query[head] = &query[head * 40];
+      each->turn_row({&batch.query[(head * 150 + 149) * 40], nullptr, nullptr, 40, arguments.scale, turned.data()});
+      for (std::size_t d = 0; d < 40; ++d) queries[d * kMaxRows + head] = turned[d];
       rows.end[head] = 150;
       rows.out[head] = &result[head * 40];
     }
-    each->attention_rows(rows);
+    each->attention_rows(rows, scratch.data(), {});
     expect_near(result, std::span(expected).subspan(149 * 4 * 40), 5e-6f);
   }
 }

@@ -18,7 +18,7 @@ extern const Variant variant;
 
 namespace {
 
-const ParallelFor kSerial = [](std::size_t n, const std::function<void(std::size_t, std::size_t)>& body) { body(0, n); };
+const ParallelFor kSerial = [](std::size_t n, RangeBody body) { body(0, n); };
 
 // m input rows, n features, k columns, bits, minima.
 class Quantized : public testing::TestWithParam<std::tuple<std::size_t, std::size_t, std::size_t, int, bool>> {
@@ -52,31 +52,34 @@ class Quantized : public testing::TestWithParam<std::tuple<std::size_t, std::siz
   struct Rounded {
     std::vector<std::int8_t> codes;
     std::vector<float> scales, sums, values;
-    std::vector<std::int32_t> code_sums;
+    std::vector<std::int32_t> starts;
     Rounded(std::size_t m, std::size_t k) : values(m * k) {
-      const std::size_t n = (m + kInt8RowsRoom - 1) / kInt8RowsRoom * kInt8RowsRoom * k;
-      codes.resize(n), scales.resize(n / kGroup), sums.resize(n / kGroup), code_sums.resize(n / kGroup);
+      const std::size_t n = Int8Panels{m, k / kGroup}.room();
+      codes.resize(n * kGroup), scales.resize(n), sums.resize(n), starts.resize(n);
     }
   };
-  // Where the numbers of the g-th group of all rows lie: [K / kGroup, M].
-  [[nodiscard]] std::size_t scale_index(std::size_t g) const {
-    const std::size_t groups = k_ / kGroup;
-    return g % groups * m_ + g / groups;
+  // Where the g-th group of all rows lies, in the panels of 16 rows or fewer of variants.h: [M / P, K / kGroup, P].
+  [[nodiscard]] std::size_t place(std::size_t g) const {
+    const std::size_t groups = k_ / kGroup, row = g / groups, panel_rows = std::min<std::size_t>(m_, 16);
+    return (row / 16 * groups + g % groups) * panel_rows + row % 16;
   }
   [[nodiscard]] Rounded round(const std::vector<float>& input) const {
     Rounded rounded(m_, k_);
     for (std::size_t g = 0; g < m_ * k_ / kGroup; ++g) {
-      const std::size_t at = scale_index(g);
+      const std::size_t at = place(g);
       float largest = 0;
       for (std::size_t i = 0; i < kGroup; ++i) largest = std::max(largest, std::fabs(input[g * kGroup + i]));
       const float scale = largest > 1e-30f ? largest / 127.0f : 0.0f;
-      for (std::size_t i = g * kGroup; i < (g + 1) * kGroup; ++i) {
-        rounded.codes[i] = static_cast<std::int8_t>(scale > 0 ? std::nearbyint(input[i] / scale) : 0.0f);
-        rounded.values[i] = scale * rounded.codes[i];
-        rounded.code_sums[at] += rounded.codes[i];
+      std::int32_t sum = 0;
+      for (std::size_t i = 0; i < kGroup; ++i) {
+        const float code = scale > 0 ? std::nearbyint(input[g * kGroup + i] / scale) : 0.0f;
+        rounded.codes[at * kGroup + i] = static_cast<std::int8_t>(code);
+        rounded.values[g * kGroup + i] = scale * code;
+        sum += static_cast<std::int32_t>(code);
       }
       rounded.scales[at] = scale;
-      rounded.sums[at] = scale * static_cast<float>(rounded.code_sums[at]);
+      rounded.sums[at] = scale * static_cast<float>(sum) * sum_factor(matrix_);
+      rounded.starts[at] = -128 * sum;
     }
     return rounded;
   }
@@ -121,10 +124,14 @@ TEST_P(Quantized, EqualsTheDequantisedMatrixInEveryVariant) {
   for (std::size_t g = 0; g < sums.size(); ++g) {
     for (std::size_t i = 0; i < kGroup; ++i) sums[g] += input_[g * kGroup + i];
   }
+  std::vector<float> panels((m_ + kPanelRows - 1) / kPanelRows * kPanelRows * k_);
+  for (std::size_t row = 0; row < m_; ++row) {
+    for (std::size_t i = 0; i < k_; ++i) panels[(row / kPanelRows * k_ + i) * kPanelRows + row % kPanelRows] = input_[row * k_ + i];
+  }
   for (const Variant* each : runnable_variants()) {
     SCOPED_TRACE(each->name);
     out_.assign(m_ * n_, NAN);
-    each->quantized_rows({{matrix_, nullptr, nullptr, out_.data(), n_, 0, m_}, input_.data(), nullptr, sums.data()}, 0, tiles());
+    each->quantized_rows({{matrix_, nullptr, nullptr, out_.data(), n_, 0, m_}, input_.data(), panels.data(), sums.data()}, 0, tiles());
     expect_right(input_, nullptr);
   }
 }
@@ -141,7 +148,7 @@ TEST_P(Quantized, EqualsTheProductWithRoundedActivationsInEveryVariant) {
     SCOPED_TRACE(each->name);
     out_.assign(m_ * n_, NAN);
     each->int8_rows({{matrix_, nullptr, nullptr, out_.data(), n_, 0, m_},
-                     rounded.codes.data(), rounded.scales.data(), rounded.sums.data(), rounded.code_sums.data()}, 0, tiles());
+                     rounded.codes.data(), rounded.scales.data(), rounded.sums.data(), rounded.starts.data()}, 0, tiles());
     expect_right(rounded.values, nullptr);
   }
 }
@@ -153,19 +160,21 @@ TEST_P(Quantized, RoundsActivationsToTheNearestOf255StepsInEveryVariant) {
   for (const Variant* each : runnable_variants()) {
     SCOPED_TRACE(each->name);
     Rounded actual(m_, k_);
-    each->round_rows({input_.data(), m_, k_, actual.codes.data(), actual.scales.data(), actual.sums.data(), actual.code_sums.data()}, 0, m_);
+    each->round_rows({input_.data(), m_, k_, sum_factor(matrix_), actual.codes.data(), actual.scales.data(), actual.sums.data(),
+                      actual.starts.data()}, 0, m_);
     EXPECT_EQ(actual.scales, expected.scales);
     for (std::size_t i = 0; i < m_ * k_; ++i) {
       // A value in the middle of two steps may go either way.
-      const float scale = actual.scales[scale_index(i / kGroup)];
-      ASSERT_NEAR(actual.codes[i] * scale, input_[i], 0.5001f * scale + 1e-30f) << i;
+      const std::size_t at = place(i / kGroup);
+      const float scale = actual.scales[at];
+      ASSERT_NEAR(actual.codes[at * kGroup + i % kGroup] * scale, input_[i], 0.5001f * scale + 1e-30f) << i;
     }
     for (std::size_t g = 0; g < m_ * k_ / kGroup; ++g) {
       std::int32_t sum = 0;
-      for (std::size_t i = 0; i < kGroup; ++i) sum += actual.codes[g * kGroup + i];
-      const std::size_t at = scale_index(g);
-      ASSERT_EQ(actual.code_sums[at], sum);
-      ASSERT_EQ(actual.sums[at], actual.scales[at] * static_cast<float>(sum));
+      const std::size_t at = place(g);
+      for (std::size_t i = 0; i < kGroup; ++i) sum += actual.codes[at * kGroup + i];
+      ASSERT_EQ(actual.starts[at], -128 * sum);
+      ASSERT_EQ(actual.sums[at], actual.scales[at] * static_cast<float>(sum) * sum_factor(matrix_));
     }
   }
 }

@@ -33,9 +33,7 @@ class ThreadPool {
   [[nodiscard]] const ParallelFor& parallel_for() const noexcept { return parallel_for_; }
 
  private:
-  using Body = std::function<void(std::size_t, std::size_t)>;
-
-  void run(std::size_t n, const Body& body);
+  void run(std::size_t n, RangeBody body);
   void work();
   void take_pieces() noexcept;
 
@@ -44,7 +42,7 @@ class ThreadPool {
   std::atomic<std::uint32_t> sleeping_{0};
   std::atomic<bool> stopping_{false};
 
-  const Body* body_ = nullptr;
+  const RangeBody* body_ = nullptr;
   std::size_t n_ = 0, piece_ = 1;
   std::atomic<std::size_t> next_{0};
   std::atomic<bool> failed_{false};
