@@ -83,7 +83,7 @@ def load_weft(path: Path) -> tuple[Encode, Decode, Batch]:
     return (
         tokenizer.encode,
         lambda ids: tokenizer.decode(ids, specials=weft.Specials.AS_TOKENS),
-        lambda texts: weft.encode_batch(tokenizer, texts, add_special_tokens=False, threads=1),
+        lambda texts: weft.encode_batch(tokenizer, texts, add_special_tokens=False, fields=["ids"], threads=1),
     )
 
 

@@ -4,6 +4,7 @@
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/shared_ptr.h>
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/string_view.h>
 #include <nanobind/stl/vector.h>
 
 #include <cstdint>
@@ -93,7 +94,7 @@ std::shared_ptr<const Tokenizer> parse(const nb::bytes& bytes, const std::string
   return parse_tokenizer(view, name);
 }
 
-TokenArray encode_text(const Tokenizer& tokenizer, const std::string& text, Specials specials) {
+TokenArray encode_text(const Tokenizer& tokenizer, std::string_view text, Specials specials) {
   std::vector<Token> tokens;
   {
     const nb::gil_scoped_release released;

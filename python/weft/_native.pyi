@@ -162,9 +162,9 @@ class Encoding:
     def overflowing(self) -> list[Encoding]:
         """What truncation cut off, as further sequences."""
 
-def encode_batch(tokenizer: Tokenizer, texts: Sequence[str], pairs: Sequence[str] | None = None, *, specials: Specials = Specials.AS_TEXT, add_special_tokens: bool = True, truncation: Truncation | None = None, padding: Padding | None = None, as_file_says: bool = False, threads: int = 0) -> list[Encoding]:
+def encode_batch(tokenizer: Tokenizer, texts: Sequence[str], pairs: Sequence[str] | None = None, *, specials: Specials = Specials.AS_TEXT, add_special_tokens: bool = True, truncation: Truncation | None = None, padding: Padding | None = None, as_file_says: bool = False, fields: Sequence[str] | None = None, threads: int = 0) -> list[Encoding]:
     """
-    Encodes many texts or pairs at once as a model's inputs, on `threads` threads (0: one for each core).
+    Encodes many texts or pairs at once as a model's inputs, on `threads` threads (0: one for each core). `fields`: which of the encodings' arrays are wanted, ["ids"] being several times as fast as all of them; the others are empty.
     """
 
 class SamplingOptions:

@@ -133,3 +133,17 @@ def test_threads_run_while_a_text_is_encoded(tokenizer):
         done.wait(0.001)
     worker.join()
     assert turns > 3
+
+
+def test_a_batch_has_the_fields_that_are_named(tokenizer):
+    texts = ["Hello, world", "", "ein zweiter Text"]
+    whole = weft.encode_batch(tokenizer, texts)
+    for encoding, ids_alone in zip(whole, weft.encode_batch(tokenizer, texts, fields=["ids"]), strict=True):
+        assert ids_alone.ids.tolist() == encoding.ids.tolist()
+        assert len(ids_alone.offsets) == len(ids_alone.words) == len(ids_alone.attention_mask) == 0
+        assert len(encoding.offsets) == len(encoding.ids)
+    for encoding, some in zip(whole, weft.encode_batch(tokenizer, texts, fields=["offsets", "attention_mask"]), strict=True):
+        assert some.offsets.tolist() == encoding.offsets.tolist() and some.attention_mask.tolist() == encoding.attention_mask.tolist()
+    with pytest.raises(weft.Error, match="'tokens' is no field of an encoding") as raised:
+        weft.encode_batch(tokenizer, texts, fields=["ids", "tokens"])
+    assert "specials_mask" in raised.value.fix
