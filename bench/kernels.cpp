@@ -24,6 +24,7 @@
 #include "kernels/variants.h"
 #include "weft/kernels/attention.h"
 #include "weft/kernels/linear.h"
+#include "weft/kernels/quantized_experts.h"
 #include "weft/kernels/quantized_linear.h"
 #include "weft/kernels/thread_pool.h"
 
@@ -116,6 +117,32 @@ void bench_quantized(const Report& report, const ParallelFor& parallel_for, std:
     if (quantized_linear(arguments, parallel_for) != nullptr) std::abort();
   });
   report.row(name, seconds, static_cast<double>(matrix.bytes()), static_cast<double>(m * n * k), activations);
+}
+
+// m tokens that each chose `chosen` of as many experts as there are in Qwen3-30B-A3B's layers.
+void bench_experts(const Report& report, const ParallelFor& parallel_for, std::size_t m, std::size_t n, std::size_t k) {
+  constexpr std::size_t kExperts = 128, kChosen = 8;
+  const std::string name = "quantized_experts 4 bit with minima, int8 " + std::to_string(m) + " tokens, 8 of 128 experts " +
+                           std::to_string(k) + "x" + std::to_string(n);
+  if (!report.wants(name)) return;
+  QuantizedMatrix matrix{nullptr, kExperts * n, k, 4, true};
+  const std::vector<std::uint8_t> data(matrix.bytes(), 0x3f);
+  matrix.data = data.data();
+  const std::size_t rows = m * kChosen;
+  const std::vector<float> input = random_floats(rows * k);
+  std::vector<float> out(rows * n);
+  std::vector<std::int64_t> experts(rows);
+  std::mt19937 random(1);
+  std::vector<bool> read(kExperts);
+  for (std::int64_t& expert : experts) read[static_cast<std::size_t>(expert = random() % kExperts)] = true;
+  const QuantizedExpertsArguments arguments{.input = input.data(), .experts = experts, .weight = matrix, .features = n, .out = out.data(),
+                                            .activations = Activations::kInt8};
+  const double seconds = fast_call([&] {
+    for (std::int64_t& expert : experts) expert = (expert + 9) % static_cast<std::int64_t>(kExperts);  // others than the last time
+    if (quantized_experts(arguments, parallel_for) != nullptr) std::abort();
+  });
+  const auto n_read = static_cast<double>(std::count(read.begin(), read.end(), true));
+  report.row(name, seconds, n_read / kExperts * static_cast<double>(matrix.bytes()), static_cast<double>(rows * n * k), Activations::kInt8);
 }
 
 void bench_embedding(const Report& report, std::size_t m, std::size_t n, std::size_t k, int bits) {
@@ -263,6 +290,7 @@ void run(std::size_t threads, const std::string& filter, bool only_limits) {
     bench_quantized(report, parallel_for, m, 16384, 2048, 4, false, Activations::kFloat32, /*fused=*/true);
     bench_between(report, parallel_for, m, 2048);
   }
+  for (const std::size_t m : {1, 256}) bench_experts(report, parallel_for, m, 1536, 2048);
   for (const int bits : {4, 8}) {
     for (const std::size_t m : {1, 256}) bench_embedding(report, m, 128256, 2048, bits);
   }
