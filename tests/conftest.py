@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from filelock import FileLock
 from built import ENDINGS, ROOT, build_dir, built_program
+from filelock import FileLock
 from tiny_models import tiny_model, tiny_tokenizer
 
 # The glue between the kernels of a .pt2, unoptimised: a third of the compiler's time, and the same numbers.

@@ -39,8 +39,8 @@ from tiny import ARCHITECTURES, MAX_CONTEXT, tiny_model  # noqa: E402
 
 import weft.export  # noqa: E402
 from weft.export import check, program  # noqa: E402
-from weft.export.support import REFUSED  # noqa: E402
 from weft.export.reference import SequenceState, attention, sequences  # noqa: E402
+from weft.export.support import REFUSED  # noqa: E402
 
 RESULTS = ROOT / "build" / "architectures"
 TOLERANCE = {"executorch": 5e-4, "aoti": 1e-5}

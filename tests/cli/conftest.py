@@ -8,7 +8,6 @@ import shutil
 from pathlib import Path
 
 import pytest
-
 from driver import CHATML, Terminal, Weft
 
 SPECIALS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]

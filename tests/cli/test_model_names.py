@@ -10,7 +10,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
 from driver import wait_until
 
 # Stands for Python: writes down how it was called, then does what $FAKE_EXPORT says.

@@ -13,7 +13,6 @@ import verify
 from weft import Error
 from weft.export import attention, program, support
 
-
 # What each stands for, and where its cache must lie.
 KINDS = {
     "gemma2": "ragged",  # sliding windows and full attention, soft-caps

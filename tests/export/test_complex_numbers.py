@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+
 from weft.export.complex_numbers import without_complex_numbers
 
 

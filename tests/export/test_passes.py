@@ -9,6 +9,7 @@ import pytest
 import torch
 from tiny_models import tiny_model
 from torch.export.graph_signature import InputKind
+
 from weft.export.pass_names import PASS_NAMES
 from weft.export.passes import (
     QUANTIZED_PASSES,

@@ -467,7 +467,7 @@ class TestNamesWhatIsWrongWithAModel:
         assert error.message == "the model's tokenizer was not found: it doesn't say where it came from"
         assert error.fix == "give (model, tokenizer)"
 
-    @pytest.mark.parametrize("thing", ["a.b".encode(), 7, None, (1, 2, 3)])
+    @pytest.mark.parametrize("thing", [b"a.b", 7, None, (1, 2, 3)])
     def test_no_model(self, load, thing):
         error = error_of(load, thing)
         assert (error.code, error.message) == ("invalid_argument", f"is a {type(thing).__name__}")

@@ -17,7 +17,7 @@ class _FixedClock(datetime.datetime):
 
     @classmethod
     def now(cls, tz=None):
-        return cls.fromtimestamp(NOW, datetime.timezone.utc).replace(tzinfo=None)
+        return cls.fromtimestamp(NOW, datetime.UTC).replace(tzinfo=None)
 
 
 def render(case: dict) -> str:

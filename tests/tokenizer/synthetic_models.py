@@ -7,7 +7,6 @@ import corpus
 import sentencepiece as spm
 from sentencepiece import sentencepiece_model_pb2 as pb
 
-
 QUICK = {"seed_sentencepiece_size": 2000, "num_sub_iterations": 1, "max_sentencepiece_length": 8}
 
 

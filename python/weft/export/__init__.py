@@ -112,8 +112,8 @@ def export(
     from weft.export.compiled_tokenizer import compiled_tokenizer
     from weft.export.failures import explained_failures
     from weft.export.outfile import atomic_output
-    from weft.export.progress import Progress
     from weft.export.program import ProgramShape, ragged_positions
+    from weft.export.progress import Progress
     from weft.export.quantized_modules import exchange_modules
     from weft.export.replacements.rope import has_changing_rope, settle_rope
     from weft.export.sources import load_source

@@ -57,7 +57,7 @@ def exchange_modules(model, weights: dict[str, QuantizedWeight], activations: st
     activations: what the linears multiply, one of weft.export.ACTIVATIONS.
     """
     packed: dict[int, tuple[torch.Tensor, QuantizedWeight]] = {}
-    parameters = {name: parameter for name, parameter in model.named_parameters(remove_duplicate=False)}
+    parameters = dict(model.named_parameters(remove_duplicate=False))
     by_parameter = {id(parameters[name]): weight for name, weight in weights.items()}
     for name, module in list(model.named_modules()):
         exchange_experts(module, name, weights, activations)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from weft.errors import Error, first_line
 
-
 # Causal language models by Transformers' registry that no file can stand for, by model_type: the only names that decide something.
 REFUSED = {
     "blt": "it reads bytes in patches that another model's entropies end",

@@ -78,7 +78,7 @@ def _read(parameter: torch.Tensor) -> QuantizedWeight | None:
     zero = torch.zeros_like(scale) if zero_point is None else zero_point.detach().float().reshape(scale.shape)
     lowest, highest = int(codes.min()), int(codes.max())
     declared = str(getattr(tensor, "target_dtype", torch.int8)).removeprefix("torch.int")
-    bits = 4 if declared.isdigit() and int(declared) <= 4 and -8 <= lowest and highest <= 7 else 8
+    bits = 4 if declared.isdigit() and int(declared) <= 4 and lowest >= -8 and highest <= 7 else 8
     shift = 8 if bits == 4 else 0  # the layout's 4-bit codes count from 0
     offset = -(zero + shift) * scale
     halves = torch.cat([scale, offset]).to(torch.float16)
