@@ -158,6 +158,7 @@ def _common(one: list[int], other: list[int]) -> int:
 
 if __name__ == "__main__":
     # Through the imported module: as __main__, the class would be registered a second time.
+    import weft.lm_eval  # noqa: F401
     from lm_eval.__main__ import cli_evaluate
 
     cli_evaluate()
