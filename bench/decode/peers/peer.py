@@ -3,8 +3,8 @@
     python llama_peer.py make --source HF_FOLDER --gguf FILE|- --bits 4 --out FILE_OR_FOLDER
     python llama_peer.py run --model FILE_OR_FOLDER --prompt 512 --decode 64 --threads 2 --vocabulary 49152 [--setting flash=1]
 
-`run` loads, answers a prompt of random tokens for a few tokens (the cold run), then the same again for all of them: that is what
-counts. The last line of stdout is a JSON object with the keys of `weft bench --json`.
+`run` loads, answers a prompt of random tokens for a few tokens (the cold run), then another one as long for all of them: that is what
+counts. Not the same one: some keep what they have read of it. The last line of stdout is a JSON object with the keys of `weft bench --json`.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ def measure(load: Callable[[argparse.Namespace], Generate], options: argparse.Na
     generate = load(options)
     loaded = time.perf_counter()
     random.seed(1)
-    prompt = [random.randrange(options.vocabulary) for _ in range(options.prompt)]
-    cold = generate(prompt, WARM_UP_TOKENS)[0]
+    warm_up, prompt = ([random.randrange(options.vocabulary) for _ in range(options.prompt)] for _ in range(2))
+    cold = generate(warm_up, WARM_UP_TOKENS)[0]
     begin = time.perf_counter()
     times = generate(prompt, options.decode)
     if len(times) != options.decode:
