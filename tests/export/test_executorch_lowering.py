@@ -1,12 +1,14 @@
 """What weft.export.executorch leaves out of XNNPACK's lowering changes no byte of the file, and what it goes around works."""
 
 import contextlib
+import json
 
 import pytest
 import torch
 from torch import nn
 
-from weft.export import executorch
+from weft import Error
+from weft.export import check, executorch
 
 
 class Varied(nn.Module):
@@ -101,3 +103,20 @@ def test_runs_for_every_size(tmp_path, module):
     for n in (1, 5, 16):
         x = torch.randn(n, 4)
         torch.testing.assert_close(method.execute([x])[0], module(x))
+
+
+class Sorted(nn.Module):
+    """Has an operator that ExecuTorch's kernels are without."""
+
+    def forward(self, tokens, positions):  # i64 [1, T], i64 [T] -> f32 [1, T, 32]
+        return (tokens + positions).float()[..., None].expand(1, -1, 32).sort(-1).values
+
+
+def test_a_missing_operator_is_named(weft_bin, tmp_path):
+    tokens = torch.export.Dim("tokens", min=1, max=16)
+    example = (torch.ones(1, 5, dtype=torch.long), torch.arange(5))
+    program = torch.export.export(Sorted(), example, dynamic_shapes=({1: tokens}, {0: tokens}))
+    metadata = {"format": 1, "contract": "in_graph", "vocab_size": 32, "max_context": 16, "max_tokens": 16}
+    executorch.lower(program, {"weft.json": json.dumps(metadata).encode()}, tmp_path / "model.pte")
+    with pytest.raises(Error, match="lacks .*aten::sort"):
+        check.file_logits(tmp_path / "model.pte", [[1, 2, 3]], 32)
