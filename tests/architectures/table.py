@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import transformers
@@ -43,6 +44,7 @@ def _number(result: dict, backend: str, bound: float) -> str:
 
 
 def _short(text: str) -> str:
+    text = re.sub(r"\S*/weft-architecture-\w+/", "", text)  # the folder that it was tried in
     return " ".join(text.replace("|", "/").split())[:150]
 
 
