@@ -42,7 +42,7 @@ def make(options) -> None:
                 values = values.reshape(heads, 2, head_size // 2, -1).swapaxes(1, 2).reshape(tensor.shape)
         kind = wanted if values.dim() == 2 else gguf.GGMLQuantizationType.F32
         data = gguf.quants.quantize(values.contiguous().numpy(), kind)
-        writer.add_tensor(names.get_name(name, (".weight", ".bias")) + ".weight", data, raw_dtype=kind)
+        writer.add_tensor(names.get_name(name, (".weight", ".bias")), data, raw_dtype=kind)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
