@@ -4,7 +4,7 @@
     .venv/bin/python bench/passes.py                          # the default model's GGUF, activations in 8 bits, both backends
     .venv/bin/python bench/passes.py --model FOLDER --options "--quantize none" --backend aoti --rounds 5
 
-Every file is measured in turn, round after round; medians count. A pass that opens the way for others takes theirs with it when it
+The default model takes about a minute for each file, several where the cache stays in the graph. Every file is measured in turn, round after round; medians count. A pass that opens the way for others takes theirs with it when it
 is left out. Speeds are ratios to the file with all passes, of the same run. On a machine that does nothing else.
 """
 
@@ -47,6 +47,7 @@ def main() -> None:
     parser.add_argument("--model", type=Path, help="a checkpoint's folder or a GGUF; the default model's, if not given")
     parser.add_argument("--options", default="--quantize keep", help="of weft export, in one text")
     parser.add_argument("--backend", choices=list(ENDINGS), help="only this one")
+    parser.add_argument("--only", type=lambda text: text.split(","), metavar="NAME,...", help="leave out only these, one by one")
     parser.add_argument("--weft", type=Path, default=ROOT / "build" / "bin" / "weft")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--prompt", type=int, default=256)
@@ -54,13 +55,14 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
+    variants = {name: how for name, how in VARIANTS.items() if name == "all" or not options.only or name in options.only}
     model = options.model or fetch_default_model(Progress())
     backends = [options.backend] if options.backend else list(ENDINGS)
     results: dict[str, dict[str, list]] = {}
     with tempfile.TemporaryDirectory(prefix="weft-bench-passes-") as folder:
         files = {}
         for backend in backends:
-            for variant, arguments in VARIANTS.items():
+            for variant, arguments in variants.items():
                 if variant == "few_row_linears" and backend != "aoti":
                     continue
                 files[backend, variant] = Path(folder, f"{variant}{ENDINGS[backend]}")
@@ -72,7 +74,7 @@ def main() -> None:
                 results.setdefault(backend, {}).setdefault(variant, []).append(one)
     print("| without | " + " | ".join(f"{backend}: decode | prefill | file" for backend in backends) + " |")
     print("|---|" + "---|---|---|" * len(backends))
-    for variant in VARIANTS:
+    for variant in variants:
         cells = []
         for backend in backends:
             if variant not in results[backend]:
