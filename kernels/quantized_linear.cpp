@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "kernels/variants.h"
+#include "weft/kernels/attention.h"
 #include "weft/kernels/call_timer.h"
 
 namespace weft::kernels {
@@ -67,6 +68,10 @@ std::string describe(const QuantizedLinearArguments& a) {
 }
 
 }  // namespace
+
+Activations chosen_activations(std::int64_t bits) noexcept {
+  return bits == 8 && !ForwardScope::current_float_activations() ? Activations::kInt8 : Activations::kFloat32;
+}
 
 const char* quantized_linear(const QuantizedLinearArguments& a, const ParallelFor& parallel_for) {
   const std::size_t columns = a.weight.columns, groups = columns / kGroup;

@@ -120,11 +120,6 @@ kernels::QuantizedMatrix quantized_matrix(const at::Tensor& weight, int64_t rows
   return matrix;
 }
 
-// As the program says, in bits, unless the call says otherwise.
-kernels::Activations chosen_activations(int64_t bits) {
-  return bits == 8 && !kernels::ForwardScope::current_float_activations() ? kernels::Activations::kInt8 : kernels::Activations::kFloat32;
-}
-
 // The data of an optional f32 tensor of n values, or nullptr where there is none.
 const float* optional_floats(const std::optional<at::Tensor>& tensor, int64_t n, const char* name) {
   if (!tensor.has_value()) return nullptr;
@@ -153,7 +148,7 @@ at::Tensor quantized_linear(const at::Tensor& input, const at::Tensor& weight, c
   arguments.norm_weight = optional_floats(norm_weight, columns, "norm's weight");
   arguments.norm_epsilon = static_cast<float>(norm_epsilon);
   arguments.gate = static_cast<kernels::Gate>(gate);
-  arguments.activations = chosen_activations(activations);
+  arguments.activations = kernels::chosen_activations(activations);
   const char* problem = kernels::quantized_linear(arguments, kernels::ForwardScope::current_parallel_for());
   TORCH_CHECK(problem == nullptr, problem);
   return out;
@@ -176,7 +171,7 @@ at::Tensor quantized_experts(const at::Tensor& input_in, const at::Tensor& exper
       .features = static_cast<std::size_t>(features),
       .out = out.mutable_data_ptr<float>()};
   arguments.bias = optional_floats(bias, n_experts * features, "bias");
-  arguments.activations = chosen_activations(activations);
+  arguments.activations = kernels::chosen_activations(activations);
   const char* problem = kernels::quantized_experts(arguments, kernels::ForwardScope::current_parallel_for());
   TORCH_CHECK(problem == nullptr, problem);
   return out;
@@ -195,9 +190,17 @@ at::Tensor quantized_embedding(const at::Tensor& ids, const at::Tensor& weight, 
   return out;
 }
 
-// How AOTInductor's C interface passes an argument (torch/csrc/inductor/aoti_torch/c/shim.h).
+// How AOTInductor's C interface passes an argument (torch/csrc/inductor/aoti_torch/c/shim.h): numbers as they are.
 template <class T>
-struct Passed;
+struct Passed {
+  using Type = T;
+  static T get(Type value) { return value; }
+};
+template <>
+struct Passed<bool> {
+  using Type = int32_t;
+  static bool get(Type value) { return value != 0; }
+};
 template <>
 struct Passed<const at::Tensor&> {
   using Type = AtenTensorHandle;
@@ -207,21 +210,6 @@ template <>
 struct Passed<const std::optional<at::Tensor>&> {
   using Type = AtenTensorHandle*;
   static std::optional<at::Tensor> get(Type handle) { return torch::aot_inductor::pointer_to_optional<at::Tensor>(handle); }
-};
-template <>
-struct Passed<int64_t> {
-  using Type = int64_t;
-  static int64_t get(Type value) { return value; }
-};
-template <>
-struct Passed<double> {
-  using Type = double;
-  static double get(Type value) { return value; }
-};
-template <>
-struct Passed<bool> {
-  using Type = int32_t;
-  static bool get(Type value) { return value != 0; }
 };
 
 // An operator as a C function, whose declaration python/weft/export/aoti.py makes of its schema.

@@ -106,11 +106,6 @@ std::optional<kernels::QuantizedMatrix> quantized_matrix(const Tensor& weight, i
   return matrix;
 }
 
-// As the program says, in bits, unless the call says otherwise.
-kernels::Activations chosen_activations(int64_t bits) {
-  return bits == 8 && !kernels::ForwardScope::current_float_activations() ? kernels::Activations::kInt8 : kernels::Activations::kFloat32;
-}
-
 // Whether an optional tensor is f32 of n values, or not there; its data go to `data`.
 bool optional_floats(const executorch::aten::optional<Tensor>& tensor, std::size_t n, const float*& data) {
   if (!tensor.has_value()) return true;
@@ -144,7 +139,7 @@ const char* run_quantized_linear(const Tensor& input, const Tensor& weight, cons
   }
   arguments.norm_epsilon = static_cast<float>(norm_epsilon);
   arguments.gate = static_cast<kernels::Gate>(gate);
-  arguments.activations = chosen_activations(activations);
+  arguments.activations = kernels::chosen_activations(activations);
   return kernels::quantized_linear(arguments, kernels::ForwardScope::current_parallel_for());
 }
 
@@ -170,7 +165,7 @@ const char* run_quantized_experts(const Tensor& input, const Tensor& experts, co
       .features = static_cast<std::size_t>(features),
       .out = out.mutable_data_ptr<float>()};
   if (!optional_floats(bias, matrix->rows, arguments.bias)) return "weft::quantized_experts: the bias is not f32 [experts, features]";
-  arguments.activations = chosen_activations(activations);
+  arguments.activations = kernels::chosen_activations(activations);
   return kernels::quantized_experts(arguments, kernels::ForwardScope::current_parallel_for());
 }
 

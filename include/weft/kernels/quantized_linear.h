@@ -51,6 +51,9 @@ enum class Activations {
   kInt8,     ///< The input rounded, in each group of 32, to 127 steps either side of zero (llama.cpp's Q8_0): integer products.
 };
 
+/// For a backend's operators: what a program asks for, in bits (8 or 32), unless the ForwardScope that is open on this thread wants f32.
+[[nodiscard]] Activations chosen_activations(std::int64_t bits) noexcept;
+
 /// The function of a gated feed-forward layer.
 enum class Gate {
   kNone,

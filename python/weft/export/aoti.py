@@ -13,6 +13,8 @@ from pathlib import Path
 import torch
 from torch.export import ExportedProgram
 
+from weft.export.operators import OPERATORS
+
 
 def _constants(program: ExportedProgram) -> dict[str, torch.Tensor]:
     """Every tensor that the compiled program may ask for, by its name."""
@@ -36,7 +38,7 @@ def _c_functions() -> dict[torch._ops.OpOverload, list[str]]:
     that a process in which nobody has registered weft's operators gets torch's error, and no symbol is looked for.
     """
     functions = {}
-    for name in ("attention", "rotary_attention", "linear", "quantized_linear", "quantized_experts", "quantized_embedding"):
+    for name in OPERATORS:
         operator = getattr(torch.ops.weft, name).default
         types = [_C_TYPES[str(argument.type)] for argument in operator._schema.arguments]
         parameters = ", ".join(f"{kind} a{i}" for i, kind in enumerate(types))

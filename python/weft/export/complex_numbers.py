@@ -24,9 +24,9 @@ _UNCHANGED = (_aten.alias.default, _aten.contiguous.default, _aten.clone.default
 
 def without_complex_numbers(program: ExportedProgram) -> ExportedProgram:
     """Rewrites `program` in place. Operators on complex numbers that are none of those here stay, and with them all others."""
-    if not any(_is_complex(node) for node in program.graph.nodes):
-        return program
     complex_nodes = [node for node in program.graph.nodes if _is_complex(node)]
+    if not complex_nodes:
+        return program
     for check in calls(program, _aten._assert_tensor_metadata.default):
         if check.args[0] in complex_nodes:
             program.graph.erase_node(check)

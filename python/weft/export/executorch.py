@@ -13,7 +13,7 @@ import torch
 from executorch.exir._serialize._cord import FileBackedData
 from torch.export import ExportedProgram
 
-from weft.export.graph_edits import calls, insert, replace
+from weft.export.graph_edits import calls, finish, insert, replace
 
 # Delegates keep their weights as named data too; the prefix keeps the assets apart (backends/executorch).
 _ASSET_PREFIX = "weft/"
@@ -134,7 +134,6 @@ def fill_empty_tensors(program: ExportedProgram) -> None:
             node.target = filled[node.target]
             if node.target is aten.zeros.default:
                 node.kwargs = {key: value for key, value in node.kwargs.items() if key != "memory_format"}
-    program.graph_module.recompile()
 
 
 def spell_out_gelu(program: ExportedProgram) -> None:
@@ -149,7 +148,6 @@ def spell_out_gelu(program: ExportedProgram) -> None:
         tanh = insert(program, node, aten.tanh.default, (insert(program, node, aten.mul.Tensor, (inner, math.sqrt(2 / math.pi))),))
         half = insert(program, node, aten.mul.Tensor, (x, 0.5))
         replace(program, node, aten.mul.Tensor, (half, insert(program, node, aten.add.Tensor, (tanh, 1.0))))
-    program.graph_module.recompile()
 
 
 def partitioner():
@@ -167,6 +165,7 @@ def lower(program: ExportedProgram, assets: dict[str, bytes], out: Path) -> None
 
     fill_empty_tensors(program)
     spell_out_gelu(program)
+    finish(program)
     with needed_passes_only(), weights_shared():
         edge = to_edge_transform_and_lower(
             program,

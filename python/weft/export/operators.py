@@ -36,6 +36,9 @@ def _define_once(name: str, schema: str) -> None:
         _library.define(name + schema)
 
 
+# Names of those that an exported graph may call.
+OPERATORS = ("attention", "rotary_attention", "linear", "quantized_linear", "quantized_experts", "quantized_embedding")
+
 _define_once("linear", "(Tensor input, Tensor weight, Tensor? bias) -> Tensor")
 
 
