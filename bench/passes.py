@@ -22,10 +22,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "python"))
 
-from weft.errors import Error  # noqa: E402
 from weft.export import BACKENDS, PASS_NAMES  # noqa: E402
 from weft.export.default_model import fetch_default_model  # noqa: E402
-from weft.export.pass_names import choose_passes  # noqa: E402
+from weft.export.pass_names import parse_passes  # noqa: E402
 from weft.export.progress import Progress  # noqa: E402
 
 ENDINGS = {backend: ending for ending, backend in BACKENDS.items()}
@@ -44,19 +43,12 @@ def measure(program: Path, out: Path, threads: int, prompt: int, decode: int) ->
     return {"decode": result["decode_tok_s"], "prefill": result["prefill_tok_s"], "bytes": out.stat().st_size}
 
 
-def names(text: str) -> tuple[str, ...]:
-    try:
-        return choose_passes(text.split(","))
-    except Error as error:
-        raise argparse.ArgumentTypeError(f"{error.message}; {error.fix}") from error
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=Path, help="a checkpoint's folder or a GGUF; the default model's, if not given")
     parser.add_argument("--options", default="--quantize keep", help="of weft export, in one text")
     parser.add_argument("--backend", choices=list(ENDINGS), help="only this one")
-    parser.add_argument("--only", type=names, metavar="NAME,...", help="leave out only these, one by one")
+    parser.add_argument("--only", type=parse_passes, metavar="NAME,...", help="leave out only these, one by one")
     parser.add_argument("--weft", type=Path, default=ROOT / "build" / "bin" / "weft")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--prompt", type=int, default=256)

@@ -17,7 +17,7 @@ from weft.errors import Error, first_line
 from weft.export import ACTIVATIONS, BACKENDS, DTYPES
 from weft.export.default_model import NAME, default_output, fetch_default_model
 from weft.export.outfile import check_output
-from weft.export.pass_names import choose_passes
+from weft.export.pass_names import choose_passes, parse_passes
 from weft.export.progress import Progress
 from weft.export.schemes import parse_scheme, read_rule
 from weft.export.sources import find_source
@@ -62,13 +62,6 @@ def _rule(text: str) -> tuple[str, str]:
         raise argparse.ArgumentTypeError(f"{error.message}; {error.fix}") from error
 
 
-def _names(text: str) -> tuple[str, ...]:
-    try:
-        return choose_passes(name.strip() for name in text.split(","))
-    except Error as error:
-        raise argparse.ArgumentTypeError(f"{error.message}; {error.fix}") from error
-
-
 def _parser() -> _Parser:
     parser = _Parser(
         prog="weft export",
@@ -103,8 +96,8 @@ def _parser() -> _Parser:
     add("--max-context", metavar="N", type=int, help="most tokens of one conversation (the model's, at most 8192)")
     add("--dtype", metavar="TYPE", choices=DTYPES, default="float32", help=f"{', '.join(DTYPES)} (float32)")
     add("--name", metavar="NAME", help="the name inside the file (the source's own)")
-    add("--passes", metavar="NAMES", type=_names, help="only these optional transformations, of those in docs/speed.md")
-    add("--without-pass", metavar="NAME", type=_names, action="extend", default=[], help="all of them but this one")
+    add("--passes", metavar="NAMES", type=parse_passes, help="only these optional transformations, of those in docs/speed.md")
+    add("--without-pass", metavar="NAME", type=parse_passes, action="extend", default=[], help="all of them but this one")
     add("--no-passes", action="store_true", help="leave optional transformations out: slower, same tokens")
     add("--allow-pickle", action="store_true", help="read pickled weights too (.bin, Meta's .pth), which may run code")
     add("--no-check", action="store_true", help="don't run the written file against the eager model")

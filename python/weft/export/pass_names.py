@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Iterable
 
 from weft.errors import Error
@@ -28,3 +29,11 @@ def choose_passes(passes: bool | Iterable[str], without: Iterable[str] = ()) -> 
         if name not in PASS_NAMES:
             raise Error("invalid_argument", f"'{name}' is no pass", "passes", f"choose of {', '.join(PASS_NAMES)}")
     return tuple(name for name in PASS_NAMES if name in wanted - without)
+
+
+def parse_passes(text: str) -> tuple[str, ...]:
+    """Names with commas between them, as the `type` of an argument of argparse's."""
+    try:
+        return choose_passes(name.strip() for name in text.split(","))
+    except Error as error:
+        raise argparse.ArgumentTypeError(f"{error.message}; {error.fix}") from error
