@@ -223,23 +223,20 @@ const char* attention(const AttentionArguments& a) {
       }
     }
     partials.resize(n_partials * partial_size);
-    // A thread takes neighbours, so that it knows what to ask the memory for.
-    constexpr std::size_t kNeighbours = 4;
     const auto attend = [partial_size, all = std::span<const Part>(parts), units_of = std::span<SplitUnit>(split),
-                         partial = partials.data()](std::size_t first_piece, std::size_t last_piece) {
-      const std::size_t end = std::min(last_piece * kNeighbours, all.size());
-      for (std::size_t part = first_piece * kNeighbours; part < end; ++part) {
+                         partial = partials.data()](std::size_t begin, std::size_t end) {
+      for (std::size_t part = begin; part < end; ++part) {
         SplitUnit& unit = units_of[all[part].unit];
         float* const unit_partials = partial + unit.first_partial * partial_size;
         std::span<const std::byte> next;
-        if (part + 1 < end) next = units_of[all[part + 1].unit].rows.keys(all[part + 1].block);
+        if (part + 1 < all.size()) next = units_of[all[part + 1].unit].rows.keys(all[part + 1].block);
         variant().attention_block(unit.rows, all[part].block, unit_partials + (all[part].block - unit.first_block) * partial_size, next);
         // Who is the last one to finish a unit's blocks puts them together.
         if (std::atomic_ref(unit.unfinished).fetch_sub(1, std::memory_order_acq_rel) > 1) continue;
         variant().attention_merge(unit.rows, unit_partials, unit.n_blocks, unit_partials + unit.n_blocks * partial_size);
       }
     };
-    scope->parallel_for()((parts.size() + kNeighbours - 1) / kNeighbours, attend);
+    scope->parallel_for()(parts.size(), attend);
     return nullptr;
   }
   scope->parallel_for()(all_units.size(), [&](std::size_t begin, std::size_t end) {

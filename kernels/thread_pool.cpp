@@ -30,8 +30,8 @@ void pause() noexcept {
 }  // namespace
 
 ThreadPool::ThreadPool(std::size_t threads)
-    : parallel_for_([this](std::size_t n, RangeBody body) { run(n, body); }) {
-  for (std::size_t i = 1; i < threads; ++i) workers_.emplace_back([this] { work(); });
+    : parts_(std::max<std::size_t>(1, threads)), parallel_for_([this](std::size_t n, RangeBody body) { run(n, body); }) {
+  for (std::size_t i = 1; i < threads; ++i) workers_.emplace_back([this, i] { work(i); });
 }
 
 ThreadPool::~ThreadPool() {
@@ -40,14 +40,18 @@ ThreadPool::~ThreadPool() {
   state_.notify_all();
 }
 
-void ThreadPool::take_pieces() noexcept {
-  for (;;) {
-    const std::size_t begin = next_.fetch_add(piece_, std::memory_order_relaxed);
-    if (begin >= n_ || failed_.load(std::memory_order_relaxed)) return;
-    try {
-      (*body_)(begin, std::min(begin + piece_, n_));
-    } catch (...) {
-      if (!failed_.exchange(true)) error_ = std::current_exception();
+void ThreadPool::take_pieces(std::size_t thread) noexcept {
+  for (std::size_t i = 0; i < parts_.size(); ++i) {
+    Part& part = parts_[(thread + i) % parts_.size()];
+    while (part.next.load(std::memory_order_relaxed) < part.end) {
+      const std::size_t begin = part.next.fetch_add(piece_, std::memory_order_relaxed);
+      if (begin >= part.end) break;
+      if (failed_.load(std::memory_order_relaxed)) return;
+      try {
+        (*body_)(begin, std::min(begin + piece_, part.end));
+      } catch (...) {
+        if (!failed_.exchange(true)) error_ = std::current_exception();
+      }
     }
   }
 }
@@ -58,15 +62,17 @@ void ThreadPool::run(std::size_t n, RangeBody body) {
     return;
   }
   body_ = &body;
-  n_ = n;
-  piece_ = std::max<std::size_t>(1, n / ((workers_.size() + 1) * 4));
-  next_.store(0, std::memory_order_relaxed);
+  piece_ = std::max<std::size_t>(1, n / (parts_.size() * 4));
+  for (std::size_t i = 0; i < parts_.size(); ++i) {
+    parts_[i].next.store(n * i / parts_.size(), std::memory_order_relaxed);
+    parts_[i].end = n * (i + 1) / parts_.size();
+  }
   failed_.store(false, std::memory_order_relaxed);
 
   const std::uint32_t call = (state_.load(std::memory_order_relaxed) & ~(kOpen | kJoined)) + kNextCall;
   state_.store(call | kOpen);
   if (sleeping_.load() > 0) state_.notify_all();
-  take_pieces();
+  take_pieces(0);
   // Closed, so that who comes late stays out; then only those are waited for who hold a piece.
   state_.fetch_and(~kOpen);
   for (int spins = 0; (state_.load(std::memory_order_acquire) & kJoined) != 0; ++spins) {
@@ -79,7 +85,7 @@ void ThreadPool::run(std::size_t n, RangeBody body) {
   if (failed_.load()) std::rethrow_exception(std::exchange(error_, nullptr));
 }
 
-void ThreadPool::work() {
+void ThreadPool::work(std::size_t thread) {
   std::uint32_t seen = 0;  // the call that was last worked on, or found closed
   for (;;) {
     std::uint32_t state = state_.load(std::memory_order_acquire);
@@ -98,7 +104,7 @@ void ThreadPool::work() {
     if ((state & kOpen) != 0) {
       if (!state_.compare_exchange_weak(state, state + 1, std::memory_order_acquire)) continue;
       seen = state & ~(kOpen | kJoined);
-      take_pieces();
+      take_pieces(thread);
       state_.fetch_sub(1, std::memory_order_release);
     } else {
       seen = state & ~(kOpen | kJoined);
