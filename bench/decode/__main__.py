@@ -8,7 +8,7 @@
 
 Peers are installed from PyPI into environments of their own, and their models made from the same weights, once, in build/peers
 (20 GB; hours on two cores, llama.cpp is compiled). Then rounds: everybody takes a turn at each case, in a process of its own, so that a
-machine whose speed drifts favours nobody. Medians count; the smallest and largest stand beside them. Each process answers its prompt once
+machine whose speed drifts favours nobody; what the machine itself can do is measured before each case. Medians count; the smallest and largest stand beside them. Each process answers its prompt once
 for a few tokens to warm up, then once more to be timed. Results go to OUT/decode.json (after every run), decode.md and decode.svg.
 
 S: SmolLM2-135M-Instruct, from the default model's GGUF. M: the shape of Llama 3.2 1B, random weights.
@@ -117,7 +117,7 @@ class Results:
 
     def __init__(self, path: Path, keep: bool) -> None:
         self.path = path
-        self.data: dict = {"machine": {}, "limits": {}, "versions": {}, "runs": [], "batches": [], "failures": []}
+        self.data: dict = {"machine": {}, "limits": [], "versions": {}, "runs": [], "batches": [], "failures": []}
         if keep and path.is_file():
             self.data = json.loads(path.read_text())
 
@@ -161,6 +161,9 @@ def set_up(options: argparse.Namespace, workshop: Workshop, results: Results) ->
 def measure(
     options: argparse.Namespace, workshop: Workshop, results: Results, ready: list[tuple[str, int, Contender]]
 ) -> None:
+    kernels_bench = options.build / "bin" / "kernels_bench"
+    if not kernels_bench.is_file():
+        say(f"there is no {kernels_bench}: shares of the memory's speed are left out (cmake --build build --target kernels_bench)")
     cases = [(threads, context) for threads in options.threads for context in options.contexts]
     broken: set[tuple] = set()
     total, done = options.rounds * len(cases) * len(ready), 0
@@ -169,7 +172,11 @@ def measure(
         for model in options.models:
             for bits in options.bits:
                 for threads, context in cases:
-                    for contender in [c for m, b, c in ready if (m, b) == (model, bits)]:
+                    contenders = [c for m, b, c in ready if (m, b) == (model, bits)]
+                    if kernels_bench.is_file() and contenders:
+                        case = {"model": model, "bits": bits, "threads": threads, "context": context, "round": number}
+                        results.data["limits"].append(case | measure_limits(kernels_bench, threads))
+                    for contender in contenders:
                         done += 1
                         if (model, bits, contender.name) in broken:
                             continue
@@ -240,7 +247,7 @@ def main() -> None:
     options = parse_arguments()
     results = Results(options.out / "decode.json", keep=options.add or options.report)
     if not options.report:
-        weft, kernels_bench = options.build / "bin" / "weft", options.build / "bin" / "kernels_bench"
+        weft = options.build / "bin" / "weft"
         if not weft.is_file():
             raise SystemExit(f"there is no {weft}\nfix: ./weft setup, or pass --build")
         workshop = Workshop(options.peers, weft, say)
@@ -250,14 +257,6 @@ def main() -> None:
                 print("{contender}, {model}, {bits} bits: {reason}".format(**failure))
             return
         results.data["machine"] = describe()
-        if not kernels_bench.is_file():
-            say(
-                f"there is no {kernels_bench}: shares of the memory's speed are left out (cmake --build build --target kernels_bench)"
-            )
-        else:
-            results.data["limits"] |= {
-                str(threads): measure_limits(kernels_bench, threads) for threads in sorted({1, *options.threads})
-            }
         if (share := wait_until_quiet(options.wait_quiet, say)) > QUIET:
             say(f"this machine is not quiet: others use {share:.0%} of it. The numbers will say so")
         try:

@@ -50,18 +50,16 @@ def _table(head: list[str], rows: list[list[str]]) -> str:
     )
 
 
-def _share(runs: list[dict], limits: dict) -> float | None:
-    """Of the speed at which the machine reads so much, what decoding reaches by reading its weights."""
+def _share(runs: list[dict], limits: list[dict]) -> float | None:
+    """Of the speed at which the machine read so much before this case, what decoding reaches by reading its weights."""
     bytes_per_token = PARAMETERS[runs[0]["model"]] * runs[0]["weight_bits"] / 8
-    limit = limits.get(str(runs[0]["threads"]), {}).get(
-        "read_96mib_gbs" if bytes_per_token < 128 * 2**20 else "read_gbs"
-    )
-    if not limit:
-        return None
-    return median(runs, "decode_tok_s") * bytes_per_token / (limit * 1e9)
+    key = "read_96mib_gbs" if bytes_per_token < 128 * 2**20 else "read_gbs"
+    case = ("model", "bits", "threads", "context")
+    found = [limit for limit in limits if all(limit[name] == runs[0][name] for name in case)]
+    return median(runs, "decode_tok_s") * bytes_per_token / (median(found, key) * 1e9) if found else None
 
 
-def case_table(contenders: dict[str, list[dict]], limits: dict) -> str:
+def case_table(contenders: dict[str, list[dict]], limits: list[dict]) -> str:
     """Weft first, then the peers, the fastest decoder first."""
     ordered = sorted(contenders.items(), key=lambda item: (item[1][0]["peer"], -median(item[1], "decode_tok_s")))
     rows = []
@@ -166,16 +164,23 @@ def batch_table(batches: list[dict]) -> str:
 
 
 def head(data: dict) -> str:
-    machine, limits = data["machine"], data["limits"]
+    machine, limits = data["machine"], defaultdict(list)
+    for limit in data["limits"]:
+        limits[limit["threads"]].append(limit)
+
+    def spread(of: list[dict], key: str) -> str:
+        values = [limit[key] for limit in of]
+        return f"{statistics.median(values):.1f} ({min(values):.1f}–{max(values):.1f})"
+
     others = [run["others"] for run in data["runs"]]
     noisy = sum(share > QUIET for share in others)
     lines = [
         f"{machine['processor']} (family/model/stepping {machine['family_model_stepping']}), {machine['cores']} cores, {machine['memory_gib']} GiB; "
         f"{', '.join(machine['instruction_sets'])}; {machine['system']}, Python {machine['python']}.",
         *(
-            f"Limits with {threads} threads: reads {of['read_gbs']:.1f} GB/s from memory, {of['read_96mib_gbs']:.1f} GB/s within 96 MiB, "
-            f"{of['f32_gops']:.0f} Gop/s of f32 and {of['int8_gops']:.0f} of 8-bit multiply-adds"
-            + (f", {of['amx_gops']:.0f} by AMX." if of["amx_gops"] else ".")
+            f"Limits with {threads} threads: reads {spread(of, 'read_gbs')} GB/s from memory, {spread(of, 'read_96mib_gbs')} GB/s within 96 MiB, "
+            f"{median(of, 'f32_gops'):.0f} Gop/s of f32 and {median(of, 'int8_gops'):.0f} of 8-bit multiply-adds"
+            + (f", {median(of, 'amx_gops'):.0f} by AMX." if of[0]["amx_gops"] else ".")
             for threads, of in sorted(limits.items())
         ),
         "Versions: " + ", ".join(f"{name} {version}" for name, version in sorted(data["versions"].items())) + ".",

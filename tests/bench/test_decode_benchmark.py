@@ -45,7 +45,11 @@ def data(runs, **parts):
     machine = {
         "processor": "A & B", "family_model_stepping": "1/2/3", "cores": 2, "memory_gib": 8, "instruction_sets": ["avx2"], "system": "Linux", "python": "3",
     }  # fmt: skip
-    limits = {"2": {"read_gbs": 50.0, "read_96mib_gbs": 80.0, "f32_gops": 100.0, "int8_gops": 400.0, "amx_gops": 0.0}}
+    case = {"model": "M", "bits": 4, "threads": 2, "context": 16}
+    limits = [
+        case | {"read_gbs": speed, "read_96mib_gbs": 80.0, "f32_gops": 100.0, "int8_gops": 400.0, "amx_gops": 0.0}
+        for speed in (40.0, 50.0, 70.0)
+    ]
     return {
         "machine": machine,
         "limits": limits,
@@ -72,6 +76,7 @@ def test_medians_stand_beside_smallest_and_largest(benchmark):
     assert row[2] == "20.0 (10.0–30.0)"
     # 1,235,814,400 weights of 4.5 bits, twenty times a second, of 50 GB/s.
     assert row[-1] == "28%"
+    assert "reads 50.0 (40.0–70.0) GB/s from memory" in text
 
 
 def test_weft_is_compared_with_the_best_peer_of_each_measure(benchmark):
