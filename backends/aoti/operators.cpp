@@ -1,8 +1,8 @@
 // weft's operators for torch: each checks dtypes and layouts, then calls the shared kernel.
 
+#include <ATen/EmptyTensor.h>
 #include <ATen/core/Tensor.h>
 #include <ATen/core/dispatch/Dispatcher.h>
-#include <ATen/ops/empty.h>
 #include <ATen/ops/linear.h>
 #include <torch/csrc/inductor/aoti_torch/utils.h>
 #include <torch/library.h>
@@ -19,6 +19,9 @@
 
 namespace weft {
 namespace {
+
+// Without the dispatcher, which takes as long as a small operator.
+at::Tensor empty_floats(at::IntArrayRef sizes) { return at::Tensor(at::detail::empty_cpu(sizes, at::kFloat)); }
 
 // f32 [1, H, T, D] with a contiguous last dimension; other strides are taken as they are, so that nothing is copied.
 kernels::HeadsView heads_view(const at::Tensor& tensor, const char* name) {
@@ -51,9 +54,8 @@ at::Tensor run_attention(kernels::AttentionArguments arguments, const at::Tensor
     TORCH_CHECK(sinks->scalar_type() == at::kFloat && sinks->is_contiguous(), "weft::attention: sinks is not f32");
     arguments.sinks = {sinks->const_data_ptr<float>(), static_cast<std::size_t>(sinks->numel())};
   }
-  at::Tensor out = at::empty({1, static_cast<int64_t>(arguments.query.tokens), static_cast<int64_t>(arguments.query.heads),
-                              static_cast<int64_t>(arguments.value.size)},
-                             at::TensorOptions().dtype(at::kFloat));
+  at::Tensor out = empty_floats({1, static_cast<int64_t>(arguments.query.tokens), static_cast<int64_t>(arguments.query.heads),
+                                 static_cast<int64_t>(arguments.value.size)});
   arguments.out = out.mutable_data_ptr<float>();
   const char* problem = kernels::attention(arguments);
   TORCH_CHECK(problem == nullptr, problem);
@@ -101,9 +103,9 @@ at::Tensor linear(const at::Tensor& input, const at::Tensor& weight, const std::
                    (!bias.has_value() || plain(*bias));
   if (!few) return at::linear(input, weight, bias);
   const at::Tensor contiguous = input.contiguous();
-  std::vector<int64_t> sizes = input.sizes().vec();
+  at::DimVector sizes(input.sizes());
   sizes.back() = weight.size(0);
-  at::Tensor out = at::empty(sizes, input.options());
+  at::Tensor out = empty_floats(sizes);
   kernels::linear({contiguous.const_data_ptr<float>(), weight.const_data_ptr<float>(),
                    bias.has_value() ? bias->const_data_ptr<float>() : nullptr, out.mutable_data_ptr<float>(),
                    static_cast<std::size_t>(rows), static_cast<std::size_t>(weight.size(0)), static_cast<std::size_t>(weight.size(1))},
@@ -135,10 +137,10 @@ at::Tensor quantized_linear(const at::Tensor& input, const at::Tensor& weight, c
   const int64_t columns = input.size(-1);
   const auto matrix = quantized_matrix(weight, gate == 0 ? features : 2 * features, columns, bits, minimum);
   const at::Tensor contiguous = input.contiguous();
-  std::vector<int64_t> sizes = input.sizes().vec();
+  at::DimVector sizes(input.sizes());
   sizes.back() = features;
   const at::Tensor added = residual.has_value() ? residual->contiguous() : at::Tensor();
-  at::Tensor out = at::empty(sizes, input.options());
+  at::Tensor out = empty_floats(sizes);
   kernels::QuantizedLinearArguments arguments{.input = contiguous.const_data_ptr<float>(),
                                               .rows = static_cast<std::size_t>(input.numel() / columns),
                                               .weight = matrix,
@@ -163,7 +165,7 @@ at::Tensor quantized_experts(const at::Tensor& input_in, const at::Tensor& exper
   TORCH_CHECK(n_experts > 0 && n_experts <= INT32_MAX && features > 0 && features <= INT32_MAX, "weft::quantized_experts: no experts or features");
   const at::Tensor input = input_in.contiguous(), experts = experts_in.contiguous();
   const auto matrix = quantized_matrix(weight, n_experts * features, input.size(1), bits, minimum);
-  at::Tensor out = at::empty({input.size(0), features}, input.options());
+  at::Tensor out = empty_floats({input.size(0), features});
   kernels::QuantizedExpertsArguments arguments{
       .input = input.const_data_ptr<float>(),
       .experts = {experts.const_data_ptr<int64_t>(), static_cast<std::size_t>(experts.numel())},
@@ -181,9 +183,9 @@ at::Tensor quantized_embedding(const at::Tensor& ids, const at::Tensor& weight, 
   TORCH_CHECK(ids.scalar_type() == at::kLong, "weft::quantized_embedding: ids are not i64");
   const auto matrix = quantized_matrix(weight, rows, columns, bits, minimum);
   const at::Tensor contiguous = ids.contiguous();
-  std::vector<int64_t> sizes = ids.sizes().vec();
+  at::DimVector sizes(ids.sizes());
   sizes.push_back(columns);
-  at::Tensor out = at::empty(sizes, at::TensorOptions().dtype(at::kFloat));
+  at::Tensor out = empty_floats(sizes);
   const bool known = kernels::quantized_embedding({contiguous.const_data_ptr<int64_t>(), static_cast<std::size_t>(ids.numel())}, matrix,
                                                   out.mutable_data_ptr<float>());
   TORCH_CHECK(known, "weft::quantized_embedding: an id is outside of the table");
