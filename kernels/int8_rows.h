@@ -17,7 +17,7 @@ namespace {
 
 constexpr std::size_t kParts = kTileRows / kPartFeatures;
 constexpr std::size_t kPartBytes = 4 * kPartFeatures;
-// Tiles that one row is multiplied with at once; a piece of work (quantized_linear.cpp) has as many.
+// Tiles that one row is multiplied with at once.
 constexpr std::size_t kStreams = 4;
 
 // Columns 4 v and on of a group whose words begin at `words`.
@@ -147,6 +147,12 @@ void int8_tiles(const Int8Rows& rows, std::size_t begin, std::size_t end) {
   std::size_t tile = begin;
   if (rows.m == 1) {
     for (; tile + kStreams <= end; tile += kStreams) int8_row<kStreams, Bits, HasMinimum>(rows, tile);
+    switch (end - tile) {
+      case 3: return int8_row<3, Bits, HasMinimum>(rows, tile);
+      case 2: return int8_row<2, Bits, HasMinimum>(rows, tile);
+      case 1: return int8_row<1, Bits, HasMinimum>(rows, tile);
+      default: return;
+    }
   }
   for (; tile < end; ++tile) {
     std::size_t row = first_row;

@@ -135,19 +135,17 @@ const char* quantized_linear(const QuantizedLinearArguments& a, const ParallelFo
     else run(exact, variant().quantized_rows);
   };
 
-  // Pieces small enough to share evenly, large enough to read ahead.
-  constexpr std::size_t kPiece = 4;
   const std::size_t tiles = (features + kTileRows - 1) / kTileRows;
-  parallel_for((tiles + kPiece - 1) / kPiece, [&](std::size_t first_piece, std::size_t last_piece) {
-    const std::size_t begin = first_piece * kPiece, end = std::min(last_piece * kPiece, tiles);
+  parallel_for(tiles, [&](std::size_t begin, std::size_t end) {
     if (!gated) return multiply(begin, end, a.out, features, 0);
+    constexpr std::size_t kAtOnce = 4;  // tiles, of each half: as many streams as the inner loops read
     thread_local std::vector<float> up;
-    up.resize(a.rows * kPiece * kTileRows);
-    for (std::size_t at = begin; at < end; at += kPiece) {
-      const std::size_t to = std::min(end, at + kPiece), first = at * kTileRows;
+    up.resize(a.rows * kAtOnce * kTileRows);
+    for (std::size_t at = begin; at < end; at += kAtOnce) {
+      const std::size_t to = std::min(end, at + kAtOnce), first = at * kTileRows;
       multiply(at, to, a.out, features, 0);
-      multiply(at + tiles, to + tiles, up.data(), kPiece * kTileRows, features + first);
-      variant().gate_rows({a.out + first, up.data(), features, kPiece * kTileRows, a.rows, (to - at) * kTileRows, a.gate});
+      multiply(at + tiles, to + tiles, up.data(), kAtOnce * kTileRows, features + first);
+      variant().gate_rows({a.out + first, up.data(), features, kAtOnce * kTileRows, a.rows, (to - at) * kTileRows, a.gate});
     }
   });
   return nullptr;
