@@ -19,6 +19,9 @@ constexpr std::uint32_t kNextCall = 1u << 16;
 // About 50 microseconds: longer than the gaps between the operators of a decoding step.
 constexpr int kSpins = 2000;
 
+// Pieces get no smaller: an inner loop reads several tiles of weights at once.
+constexpr std::size_t kLeast = 4;
+
 void pause() noexcept {
 #if defined(__x86_64__)
   _mm_pause();
@@ -43,15 +46,16 @@ ThreadPool::~ThreadPool() {
 void ThreadPool::take_pieces(std::size_t thread) noexcept {
   for (std::size_t i = 0; i < parts_.size(); ++i) {
     Part& part = parts_[(thread + i) % parts_.size()];
-    while (part.next.load(std::memory_order_relaxed) < part.end) {
-      const std::size_t begin = part.next.fetch_add(piece_, std::memory_order_relaxed);
-      if (begin >= part.end) break;
+    for (std::size_t begin = part.next.load(std::memory_order_relaxed); begin < part.end;) {
+      const std::size_t end = std::min(part.end, begin + std::max((part.end - begin) / 2, part.least));
+      if (!part.next.compare_exchange_weak(begin, end, std::memory_order_relaxed)) continue;
       if (failed_.load(std::memory_order_relaxed)) return;
       try {
-        (*body_)(begin, std::min(begin + piece_, part.end));
+        (*body_)(begin, end);
       } catch (...) {
         if (!failed_.exchange(true)) error_ = std::current_exception();
       }
+      begin = part.next.load(std::memory_order_relaxed);
     }
   }
 }
@@ -62,10 +66,12 @@ void ThreadPool::run(std::size_t n, RangeBody body) {
     return;
   }
   body_ = &body;
-  piece_ = std::max<std::size_t>(1, n / (parts_.size() * 4));
   for (std::size_t i = 0; i < parts_.size(); ++i) {
-    parts_[i].next.store(n * i / parts_.size(), std::memory_order_relaxed);
-    parts_[i].end = n * (i + 1) / parts_.size();
+    Part& part = parts_[i];
+    const std::size_t begin = n * i / parts_.size();
+    part.next.store(begin, std::memory_order_relaxed);
+    part.end = n * (i + 1) / parts_.size();
+    part.least = std::clamp<std::size_t>((part.end - begin) / 4, 1, kLeast);
   }
   failed_.store(false, std::memory_order_relaxed);
 

@@ -4,8 +4,9 @@
 //   pool.parallel_for()(n, [&](std::size_t begin, std::size_t end) { ... });
 //
 // Made for many short calls in a row: workers look for the next one for a short while before they sleep. Each thread, the
-// caller included, goes through a part of its own from its beginning, piece by piece, so that what it asks the memory for ahead is
-// what it reads next; then it takes pieces of the others' parts. A worker that the system has set aside is not
+// caller included, goes through a part of its own from its beginning, so that what it asks the memory for ahead is
+// what it reads next; then it helps with the others' parts. Each time it takes half of what is left of a part, so that all end
+// together although none was told how fast the others are. A worker that the system has set aside is not
 // waited for unless it holds a piece: on a busy machine a call gets slower, but not by orders of magnitude as with
 // OpenMP's barriers.
 #pragma once
@@ -44,11 +45,10 @@ class ThreadPool {
   std::atomic<bool> stopping_{false};
 
   const RangeBody* body_ = nullptr;
-  std::size_t piece_ = 1;
   // What is left of each thread's part, which only grows shorter from its beginning.
   struct alignas(64) Part {
     std::atomic<std::size_t> next{0};
-    std::size_t end = 0;
+    std::size_t end = 0, least = 1;  // of a piece
   };
   std::vector<Part> parts_;
   std::atomic<bool> failed_{false};
