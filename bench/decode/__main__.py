@@ -178,7 +178,8 @@ def measure(
                         results.data["limits"].append(case | measure_limits(kernels_bench, threads))
                     for contender in contenders:
                         done += 1
-                        if (model, bits, contender.name) in broken:
+                        this = (contender.name, model, bits, threads, context)
+                        if this in broken:
                             continue
                         if options.wait_quiet:
                             wait_until_quiet(options.wait_quiet, say)
@@ -190,8 +191,8 @@ def measure(
                         try:
                             measured = run_once(command, threads=threads, timeout=options.timeout)
                         except SetUpError as error:
-                            results.fail(contender, model, bits, str(error))
-                            broken.add((model, bits, contender.name))
+                            results.fail(contender, model, bits, f"{threads} threads, context {context}: {error}")
+                            broken.add(this)
                             continue
                         others = watch.share()
                         results.data["runs"].append(
