@@ -66,7 +66,7 @@ def make(options) -> None:
             "base.model_class=llama3", f"base.checkpoint={folder}/model.pth", f"base.params={folder}/params.json",
             f"base.metadata='{json.dumps(end)}'",
             "model.use_kv_cache=True", "model.use_sdpa_with_kv_cache=True", "model.dtype_override=fp32",
-            f"export.max_seq_length={MAX_TOKENS}", f"export.max_context_length={MAX_CONTEXT}",
+            f"export.max_seq_length={MAX_CONTEXT}", f"export.max_context_length={MAX_CONTEXT}",
             "backend.xnnpack.enabled=True", "backend.xnnpack.extended_ops=True",
             f"export.output_name={options.out / 'model.pte'}", f"hydra.run.dir={folder}",
         ]  # fmt: skip
