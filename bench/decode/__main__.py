@@ -158,6 +158,15 @@ def set_up(options: argparse.Namespace, workshop: Workshop, results: Results) ->
     return ready
 
 
+def read_once(path: Path) -> None:
+    """Puts model files into the system's cache, so that nobody's first load is of the disk's speed."""
+    for file in [path] if path.is_file() else sorted(path.rglob("*")):
+        if file.is_file():
+            with file.open("rb") as stream:
+                while stream.read(1 << 24):
+                    pass
+
+
 def measure(
     options: argparse.Namespace, workshop: Workshop, results: Results, ready: list[tuple[str, int, Contender]]
 ) -> None:
@@ -187,6 +196,7 @@ def measure(
                         command = workshop.command(
                             contender, model, bits, threads=threads, prompt=context, decode=decode
                         )
+                        read_once(workshop.model(contender, model, bits))
                         watch = OthersWatch()
                         try:
                             measured = run_once(command, threads=threads, timeout=options.timeout)

@@ -26,12 +26,13 @@ def load(options) -> peer.Generate:
 
         torch._inductor.config.freezing = True  # weights laid out for the matrix products
         step = torch.compile(model, dynamic=False)
+        # One for all prompts: what was compiled counts on in the tensors of the cache that it has seen.
+        static = transformers.StaticCache(config=model.config, max_cache_len=options.prompt + options.decode)
 
     def generate(prompt, n):
         if compiled:
-            cache = transformers.StaticCache(config=model.config, max_cache_len=options.prompt + options.decode)
-        else:
-            cache = transformers.DynamicCache(config=model.config)
+            static.reset()
+        cache = static if compiled else transformers.DynamicCache(config=model.config)
         ids = torch.tensor([prompt])
         position = torch.arange(len(prompt))
         times = []
