@@ -43,7 +43,7 @@ static_assert(std::endian::native == std::endian::little);
 
 // Words with their ids. A new one takes the place of an old one. Two small entries are a cache line, and so is a large one, for
 // longer words and those of more ids; together they stay in the second-level cache.
-class Bpe::Cache {
+class alignas(128) Bpe::Cache {
  public:
   static constexpr std::size_t kShortest = 16, kLongest = 40, kMargin = 16;
 

@@ -51,8 +51,8 @@ class Bpe : public Model {
 
   class Cache;
 
-  /// Remembers the words that it has met.
-  class Encoder : public Model::Encoder {
+  /// Remembers the words that it has met. Apart from what other threads write to.
+  class alignas(128) Encoder : public Model::Encoder {
    public:
     explicit Encoder(const Bpe& bpe);
     ~Encoder() override;

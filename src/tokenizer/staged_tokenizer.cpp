@@ -234,6 +234,9 @@ class StagedTokenizer : public Tokenizer {
     if (place == nullptr) {
       place = std::make_unique<Workplace>();
       place->encoder = stages_.model->start();
+      // Larger blocks than they need mostly: small ones would share cache lines with those of other threads.
+      place->raw.reserve(64);
+      place->normal.reserve(64);
     }
     place->ids.clear();
     return place;
