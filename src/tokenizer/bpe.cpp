@@ -41,21 +41,23 @@ static_assert(std::endian::native == std::endian::little);
 
 }  // namespace
 
-// Words with their ids. A new one takes the place of an old one. The small entries fit two to a cache line, the long one's
-// are one line; together they stay in the second-level cache.
-class Bpe::Cache {
+// Words with their ids. A new one takes the place of an old one. Two small entries are a cache line, and so is a large one, for
+// longer words and those of more ids; together they stay in the second-level cache.
+class alignas(128) Bpe::Cache {
  public:
-  static constexpr std::size_t kShortest = 16, kLongest = 40, kMargin = 4;
+  static constexpr std::size_t kShortest = 16, kLongest = 40, kMargin = 16;
 
-  struct Small {
+  struct alignas(32) Small {
     std::uint64_t a = 0, b = 0;  // the word, zeros behind it
     std::array<Token, 3> ids{};
     std::uint16_t bytes = 0, count = 0;  // 0: free
   };
   struct alignas(64) Large {
-    std::array<char, kLongest> word{};
-    std::array<Token, 5> ids{};
-    std::uint8_t bytes = 0, count = 0;
+    std::array<Token, 15> ids_and_word{};  // the one from the start on, the other up to the end
+    std::uint8_t bytes = 0, count = 0;     // 0: free
+
+    [[nodiscard]] static bool fits(std::size_t size, std::size_t ids) { return size + ids * sizeof(Token) <= sizeof ids_and_word; }
+    [[nodiscard]] char* word() { return reinterpret_cast<char*>(ids_and_word.data() + ids_and_word.size()) - bytes; }
   };
 
   /// Makes it as large as suits so many bytes of text in all.
@@ -67,11 +69,12 @@ class Bpe::Cache {
   }
 
   Small& small(std::uint64_t a, std::uint64_t b) { return small_[mix(a, b) & (small_.size() - 1)]; }
-  Large& large(std::string_view word) {
+  Large& large(std::uint64_t hash) { return large_[hash & (large_.size() - 1)]; }
+  static std::uint64_t hash_of(std::string_view word) {  // of 8 bytes or more
     const char *p = word.data(), *last = p + word.size() - 8;
     std::uint64_t hash = word.size();
     for (; p < last; p += 8) hash = mix(hash, load(p));
-    return large_[mix(hash, load(last)) & (large_.size() - 1)];
+    return mix(hash, load(last));
   }
   /// Where two neighbours are kept, the left one in the upper half, once it is known whether a merge crosses their border;
   /// with kCrossed, one does.
@@ -322,18 +325,19 @@ void Bpe::Encoder::begin(std::size_t text_bytes) {
 
 void Bpe::Encoder::end() { give_back(ids_); }
 
-// A word of 8 to Cache::kLongest bytes.
-Token* Bpe::Encoder::encode_long(std::string_view word, Token* out) {
-  Cache::Large& known = cache_->large(word);
-  if (known.bytes == word.size() && std::memcmp(known.word.data(), word.data(), word.size()) == 0) {
-    return std::copy_n(known.ids.begin(), known.count, out);
+// A word of at most Cache::kLongest bytes that isn't a small entry.
+Token* Bpe::Encoder::encode_long(std::string_view word, std::uint64_t hash, Token* out) {
+  Cache::Large& known = cache_->large(hash);
+  if (known.bytes == word.size() && std::memcmp(known.word(), word.data(), word.size()) == 0) {
+    std::memcpy(out, known.ids_and_word.data(), sizeof known.ids_and_word);
+    return out + known.count;
   }
   Token* const end = bpe_.encode_word(word, *cache_, out);
   const auto count = static_cast<std::size_t>(end - out);
-  if (count <= known.ids.size() && (word.size() > Cache::kShortest || count > Cache::Small{}.ids.size())) {
-    word.copy(known.word.data(), word.size());
-    std::copy(out, end, known.ids.begin());
+  if (Cache::Large::fits(word.size(), count) && (word.size() > Cache::kShortest || count > Cache::Small{}.ids.size())) {
     known.bytes = static_cast<std::uint8_t>(word.size()), known.count = static_cast<std::uint8_t>(count);
+    word.copy(known.word(), word.size());
+    std::copy(out, end, known.ids_and_word.begin());
   }
   return end;
 }
@@ -364,7 +368,7 @@ void Bpe::Encoder::encode(std::string_view text, std::span<const Range> words, s
         out += known.count;
         continue;
       }
-      Token* const end = n < sizeof(std::uint64_t) ? bpe_.encode_word({p, n}, cache, out) : encode_long({p, n}, out);
+      Token* const end = encode_long({p, n}, mix(a, b) >> 16, out);
       const auto count = static_cast<std::size_t>(end - out);
       if (count <= known.ids.size()) {
         known.a = a, known.b = b;
@@ -373,7 +377,7 @@ void Bpe::Encoder::encode(std::string_view text, std::span<const Range> words, s
       }
       out = end;
     } else {
-      out = n <= Cache::kLongest ? encode_long({p, n}, out) : bpe_.encode_word({p, n}, cache, out);
+      out = n <= Cache::kLongest ? encode_long({p, n}, Cache::hash_of({p, n}), out) : bpe_.encode_word({p, n}, cache, out);
     }
   }
   ids.insert(ids.end(), ids_.data(), out);

@@ -51,8 +51,8 @@ class Bpe : public Model {
 
   class Cache;
 
-  /// Remembers the words that it has met.
-  class Encoder : public Model::Encoder {
+  /// Remembers the words that it has met. Apart from what other threads write to.
+  class alignas(128) Encoder : public Model::Encoder {
    public:
     explicit Encoder(const Bpe& bpe);
     ~Encoder() override;
@@ -65,7 +65,7 @@ class Bpe : public Model {
     void encode_word(std::string_view word, std::vector<Token>& ids, std::vector<Range>& places) override;
 
    private:
-    Token* encode_long(std::string_view word, Token* out);
+    Token* encode_long(std::string_view word, std::uint64_t hash, Token* out);
     bool encode_matched(std::string_view word, std::vector<Token>& ids, std::vector<Range>& places);
 
     const Bpe& bpe_;

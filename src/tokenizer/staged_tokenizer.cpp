@@ -201,6 +201,7 @@ class StagedTokenizer : public Tokenizer {
   [[nodiscard]] std::vector<Token> encode(std::string_view text, Specials specials) const override {
     return encode(Input(text, specials, stages_.text_bytes));
   }
+  void encode_each(std::span<const std::string_view> texts, Specials specials, std::vector<Token>* results) const;
   [[nodiscard]] Encoding encode(const EncodeInput& input, const EncodeOptions& options) const override;
   [[nodiscard]] std::string decode(std::span<const Token> tokens, Specials specials) const override;
   [[nodiscard]] std::unique_ptr<Stream> stream(Specials specials) const override;
@@ -228,15 +229,16 @@ class StagedTokenizer : public Tokenizer {
     std::vector<Stretch> raw, normal;
     Words words;
   };
-  [[nodiscard]] std::unique_ptr<Workplace> take_workplace(std::size_t text_bytes) const {
+  [[nodiscard]] std::unique_ptr<Workplace> take_workplace() const {
     auto place = workplaces_.take();
     if (place == nullptr) {
       place = std::make_unique<Workplace>();
       place->encoder = stages_.model->start();
+      // Larger blocks than they need mostly: small ones would share cache lines with those of other threads.
+      place->raw.reserve(64);
+      place->normal.reserve(64);
     }
     place->ids.clear();
-    place->raw.clear();
-    place->encoder->begin(text_bytes);
     return place;
   }
   // Not after an error: who knows what it has left half done.
@@ -311,6 +313,7 @@ class StagedTokenizer : public Tokenizer {
   template <typename Take>
   void encode_text(const Input& input, Workplace& place, std::vector<Token>& ids, Take&& take) const;
   [[nodiscard]] std::vector<Token> encode(const Input& input) const;
+  [[nodiscard]] std::vector<Token> encode(const Input& input, Workplace& place) const;
   [[nodiscard]] Draft draft(const Input& input, bool second, bool traced) const;
   void trace(const Input& input, Draft& draft) const;
 
@@ -329,6 +332,8 @@ void StagedTokenizer::encode_text(const Input& input, Workplace& place, std::vec
   const std::string_view text = input.text();
   const Authors& authors = input.authors();
   auto& [encoder, unused, raw, normal, words] = place;
+  encoder->begin(text.size());
+  raw.clear();
   added.find_raw(text, authors, raw);
   for (const Stretch& stretch : raw) {
     if (stretch.token != nullptr) {
@@ -370,18 +375,31 @@ void StagedTokenizer::encode_text(const Input& input, Workplace& place, std::vec
   }
 }
 
-std::vector<Token> StagedTokenizer::encode(const Input& input) const {
+std::vector<Token> StagedTokenizer::encode(const Input& input, Workplace& place) const {
   constexpr std::size_t kShort = 16384;  // bytes of a text whose ids are copied, into memory of just the right size
   const std::size_t size = input.text().size();
   std::vector<Token> ids;
-  if (size == 0) return ids;
-  auto place = take_workplace(size);
   if (size > kShort) ids.reserve(size / 4 + 16);
-  std::vector<Token>& out = size > kShort ? ids : place->ids;
-  encode_text(input, *place, out, [](const std::vector<Token>&) {});
+  std::vector<Token>& out = size > kShort ? ids : place.ids;
+  out.clear();
+  encode_text(input, place, out, [](const std::vector<Token>&) {});
   if (size <= kShort) ids = out;
+  return ids;
+}
+
+std::vector<Token> StagedTokenizer::encode(const Input& input) const {
+  if (input.text().empty()) return {};
+  auto place = take_workplace();
+  std::vector<Token> ids = encode(input, *place);
   leave_workplace(std::move(place));
   return ids;
+}
+
+void StagedTokenizer::encode_each(std::span<const std::string_view> texts, Specials specials,
+                                  std::vector<Token>* results) const {
+  auto place = take_workplace();
+  for (const std::string_view text : texts) *results++ = encode(Input(text, specials, stages_.text_bytes), *place);
+  leave_workplace(std::move(place));
 }
 
 // The same as encode_text(), with everything about every token.
@@ -389,8 +407,10 @@ void StagedTokenizer::trace(const Input& input, Draft& draft) const {
   const std::string_view text = input.text();
   const Authors& authors = input.authors();
   const bool counts_blanks = stages_.post_processor.trims();
-  auto workplace = take_workplace(text.size());
+  auto workplace = take_workplace();
   auto& [encoder, ids, raw, normal, words] = *workplace;
+  encoder->begin(text.size());
+  raw.clear();
   std::vector<Range> places;
   std::int32_t word_number = 0;
   const auto put = [&](Token id, Range offsets, std::string_view piece) {
@@ -475,7 +495,7 @@ Draft StagedTokenizer::draft(const Input& input, bool second, bool traced) const
   if (traced) {
     trace(input, result);
   } else {
-    auto place = take_workplace(result.text.size());
+    auto place = take_workplace();
     encode_text(input, *place, place->ids, [](const std::vector<Token>&) {});
     result.tokens.reserve(place->ids.size() + 2);
     for (const Token id : place->ids) result.tokens.push_back({.id = id});
@@ -501,7 +521,7 @@ Encoding StagedTokenizer::encode(const EncodeInput& input, const EncodeOptions& 
     Encoding result;
     const Input text(input.text, stages_.text_bytes);
     if (text.text().empty()) return result;
-    auto place = take_workplace(text.text().size());
+    auto place = take_workplace();
     encode_text(text, *place, place->ids, [&](std::vector<Token>& batch) {
       result.size += batch.size();
       batch.clear();
@@ -595,6 +615,14 @@ std::unique_ptr<Tokenizer::Stream> StagedTokenizer::stream(Specials specials) co
 
 std::unique_ptr<const Tokenizer> make_tokenizer(Stages stages) {
   return std::make_unique<StagedTokenizer>(std::move(stages));
+}
+
+void encode_each(const Tokenizer& tokenizer, std::span<const std::string_view> texts, Specials specials,
+                 std::vector<Token>* results) {
+  if (const auto* staged = dynamic_cast<const StagedTokenizer*>(&tokenizer)) {
+    return staged->encode_each(texts, specials, results);
+  }
+  for (std::size_t i = 0; i < texts.size(); ++i) results[i] = tokenizer.encode(texts[i], specials);
 }
 
 std::unique_ptr<const Tokenizer> parse_compiled(std::shared_ptr<const void> owner, std::string_view bytes,

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -36,6 +37,10 @@ struct Stages {
 };
 
 [[nodiscard]] std::unique_ptr<const Tokenizer> make_tokenizer(Stages stages);
+
+/// What Tokenizer::encode() gives for each of some texts. Those of a StagedTokenizer share what a call costs besides its text.
+void encode_each(const Tokenizer& tokenizer, std::span<const std::string_view> texts, Specials specials,
+                 std::vector<Token>* results);
 
 /// Reads what compile_tokenizer() made.
 /// @param owner   Keeps `bytes` for as long as the tokenizer lives; null: `bytes` are lent for this call only.
