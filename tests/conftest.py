@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,11 @@ import pytest
 from built import ENDINGS, ROOT, build_dir, built_program
 from filelock import FileLock
 from tiny_models import tiny_model, tiny_tokenizer
+
+# Under nohup, or in the background of a script, signals are ignored, and by all that tests start as well.
+for _signal, _default in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(_signal) == signal.SIG_IGN:
+        signal.signal(_signal, _default)
 
 # The glue between the kernels of a .pt2, unoptimised: a third of the compiler's time, and the same numbers.
 os.environ.setdefault("AOT_INDUCTOR_COMPILE_WRAPPER_OPT_LEVEL", "O0")
