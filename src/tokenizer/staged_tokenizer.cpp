@@ -379,6 +379,7 @@ std::vector<Token> StagedTokenizer::encode(const Input& input, Workplace& place)
   constexpr std::size_t kShort = 16384;  // bytes of a text whose ids are copied, into memory of just the right size
   const std::size_t size = input.text().size();
   std::vector<Token> ids;
+  if (size == 0) return ids;
   if (size > kShort) ids.reserve(size / 4 + 16);
   std::vector<Token>& out = size > kShort ? ids : place.ids;
   out.clear();
@@ -388,7 +389,6 @@ std::vector<Token> StagedTokenizer::encode(const Input& input, Workplace& place)
 }
 
 std::vector<Token> StagedTokenizer::encode(const Input& input) const {
-  if (input.text().empty()) return {};
   auto place = take_workplace();
   std::vector<Token> ids = encode(input, *place);
   leave_workplace(std::move(place));
