@@ -4,8 +4,8 @@
     .venv/bin/python bench/passes.py                          # the default model's GGUF, activations in 8 bits, both backends
     .venv/bin/python bench/passes.py --model FOLDER --options "--quantize none" --backend aoti --rounds 5
 
-The default model takes about a minute for each file, several where the cache stays in the graph. Every file is measured in turn, round after round; medians count. A pass that opens the way for others takes theirs with it when it
-is left out. Speeds are ratios to the file with all passes, of the same run. On a machine that does nothing else.
+The default model takes about a minute for each file, several where the cache stays in the graph. Every file is measured in turn, round
+after round; medians count. A pass that opens the way for others takes theirs with it when it is left out. Speeds are ratios to the file with all passes, of the same run. On a machine that does nothing else.
 """
 
 from __future__ import annotations

@@ -8,8 +8,8 @@
 
 Peers are installed from PyPI into environments of their own, and their models made from the same weights, once, in build/peers
 (20 GB; hours on two cores, llama.cpp is compiled). Then rounds: everybody takes a turn at each case, in a process of its own, so that a
-machine whose speed drifts favours nobody; what the machine itself can do is measured before each case. Medians count; the smallest and largest stand beside them. Each process answers its prompt once
-for a few tokens to warm up, then once more to be timed. Results go to OUT/decode.json (after every run), decode.md and decode.svg.
+machine whose speed drifts favours nobody; what the machine itself can do is measured before each case. Medians count; the smallest and
+largest stand beside them. Each process answers a prompt for a few tokens to warm up, then another one to be timed. Results go to OUT/decode.json (after every run), decode.md and decode.svg.
 
 S: SmolLM2-135M-Instruct, from the default model's GGUF. M: the shape of Llama 3.2 1B, random weights.
 """
@@ -119,7 +119,12 @@ class Results:
         self.path = path
         self.data: dict = {"machine": {}, "limits": [], "versions": {}, "runs": [], "batches": [], "failures": []}
         if keep and path.is_file():
-            self.data = json.loads(path.read_text())
+            try:
+                self.data = json.loads(path.read_text())
+            except json.JSONDecodeError as error:
+                raise SystemExit(f"{path} is no JSON: {error}\nfix: delete it, or name another folder with --out") from None
+            if not isinstance(self.data, dict) or not isinstance(self.data.get("limits"), list):
+                raise SystemExit(f"{path} was not written by this version\nfix: delete it, or name another folder with --out")
 
     def save(self) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -158,8 +163,8 @@ def set_up(options: argparse.Namespace, workshop: Workshop, results: Results) ->
     return ready
 
 
-def read_once(path: Path) -> None:
-    """Puts model files into the system's cache, so that nobody's first load is of the disk's speed."""
+def read_files(path: Path) -> None:
+    """Puts model files into the system's cache, where all of them together may not fit: no load is to be of the disk's speed."""
     for file in [path] if path.is_file() else sorted(path.rglob("*")):
         if file.is_file():
             with file.open("rb") as stream:
@@ -196,7 +201,7 @@ def measure(
                         command = workshop.command(
                             contender, model, bits, threads=threads, prompt=context, decode=decode
                         )
-                        read_once(workshop.model(contender, model, bits))
+                        read_files(workshop.model(contender, model, bits))
                         watch = OthersWatch()
                         try:
                             measured = run_once(command, threads=threads, timeout=options.timeout)

@@ -25,8 +25,8 @@ NAMES = {
     "input_layernorm": "attention_norm",
     "post_attention_layernorm": "ffn_norm",
 }
-# Of a call, and of the cache, which it allocates as a whole.
-MAX_TOKENS, MAX_CONTEXT = 512, 2304
+# Tokens of the cache, which it allocates as a whole. And of a prompt: it doesn't go through one in parts.
+MAX_CONTEXT = 2304
 
 
 def make(options) -> None:
