@@ -1,5 +1,6 @@
 """weft.Tokenizer: the same ids as the library that wrote the file, NumPy in and out, errors with their code."""
 
+import sys
 import threading
 
 import numpy as np
@@ -122,16 +123,33 @@ def test_options_are_keyword_only(tokenizer):
 
 
 def test_threads_run_while_a_text_is_encoded(tokenizer):
-    """The GIL is released: this thread counts on while another encodes."""
+    """The GIL is released: this thread counts on while another encodes.
+
+    Python itself takes the GIL from no thread here (the switch interval), so that each turn was one that
+    `encode` gave; how many fit into one call is the scheduler's affair, so calls go on until enough were seen.
+    """
     text = "the quick brown fox jumps over the lazy dog " * 40_000
-    done = threading.Event()
-    worker = threading.Thread(target=lambda: (tokenizer.encode(text), done.set()))
     turns = 0
-    worker.start()
-    while not done.is_set():
-        turns += 1
-        done.wait(0.001)
-    worker.join()
+    done = threading.Event()
+
+    def encode():
+        for _ in range(300):
+            if turns > 3:
+                break
+            tokenizer.encode(text)
+        done.set()
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(60)
+    try:
+        worker = threading.Thread(target=encode)
+        worker.start()
+        while not done.is_set():
+            turns += 1
+            done.wait(0.001)
+        worker.join()
+    finally:
+        sys.setswitchinterval(interval)
     assert turns > 3
 
 
