@@ -13,42 +13,19 @@
 namespace weft::tokenizer {
 namespace {
 
+constexpr std::size_t kMostDead = 1 << 16;  // places that are remembered from one text to the next
 constexpr std::size_t kShort = 48;  // symbols up to which a plain search for the lowest rank beats the heap
-
-std::uint64_t load(const char* from) {
-  std::uint64_t value;
-  std::memcpy(&value, from, sizeof value);
-  return value;
-}
-
-std::uint64_t mix(std::uint64_t a, std::uint64_t b) {
-  const std::uint64_t sum = (a ^ std::rotl(b * 0xC2B2AE3D27D4EB4F, 32)) * 0x9E3779B97F4A7C15;
-  return sum ^ sum >> 32;
-}
-
-// What keeps the first n of 16 bytes, read as two little-endian numbers.
-constexpr auto kMasks = [] {
-  std::array<std::array<std::uint64_t, 2>, 17> masks{};
-  for (std::size_t n = 0; n <= 16; ++n) {
-    for (std::size_t half = 0; half < 2; ++half) {
-      const std::size_t bytes = std::min<std::size_t>(8, n - std::min(n, 8 * half));
-      masks[n][half] = bytes == 8 ? ~std::uint64_t{0} : (std::uint64_t{1} << 8 * bytes) - 1;
-    }
-  }
-  return masks;
-}();
-static_assert(std::endian::native == std::endian::little);
 
 }  // namespace
 
 // Words with their ids. A new one takes the place of an old one. Two small entries are a cache line, and so is a large one, for
-// longer words and those of more ids; together they stay in the second-level cache.
+// longer words and those of more ids; together they stay in the second-level cache, until very much has been encoded.
 class alignas(128) Bpe::Cache {
  public:
-  static constexpr std::size_t kShortest = 16, kLongest = 40, kMargin = 16;
+  static constexpr std::size_t kLongest = 40, kMargin = 16;
 
   struct alignas(32) Small {
-    std::uint64_t a = 0, b = 0;  // the word, zeros behind it
+    ShortWord word;
     std::array<Token, 3> ids{};
     std::uint16_t bytes = 0, count = 0;  // 0: free
   };
@@ -62,27 +39,35 @@ class alignas(128) Bpe::Cache {
 
   /// Makes it as large as suits so many bytes of text in all.
   void grow(std::size_t bytes) {
-    if (small_.size() == kSmalls) return;
-    grow_cache(small_, std::min(kSmalls, bytes / 8));
+    const std::size_t wanted = bytes < kMuch ? std::min(kSmalls, bytes / 8) : 4 * kSmalls;
+    if (!small_.empty() && small_.size() >= wanted) return;
+    grow_cache(small_, wanted);
     large_.resize(small_.size() / 4);
     borders_.resize(small_.size() * 2, ~std::uint64_t{0});
   }
 
-  Small& small(std::uint64_t a, std::uint64_t b) { return small_[mix(a, b) & (small_.size() - 1)]; }
+  Small& small(std::uint64_t hash) { return small_[hash & (small_.size() - 1)]; }
   Large& large(std::uint64_t hash) { return large_[hash & (large_.size() - 1)]; }
   static std::uint64_t hash_of(std::string_view word) {  // of 8 bytes or more
     const char *p = word.data(), *last = p + word.size() - 8;
     std::uint64_t hash = word.size();
-    for (; p < last; p += 8) hash = mix(hash, load(p));
-    return mix(hash, load(last));
+    for (; p < last; p += 8) hash = ShortWord::mix(hash, ShortWord::load(p));
+    return ShortWord::mix(hash, ShortWord::load(last));
   }
   /// Where two neighbours are kept, the left one in the upper half, once it is known whether a merge crosses their border;
   /// with kCrossed, one does.
   std::uint64_t& border(std::uint64_t pair) { return borders_[(pair * 0x9E3779B97F4A7C15 >> 40) & (borders_.size() - 1)]; }
   static constexpr std::uint64_t kCrossed = std::uint64_t{1} << 63;
 
+  /// @name For one word at a time.
+  /// @{
+  std::vector<PieceTrie::Longest> shorter;
+  std::vector<bool> dead;
+  /// @}
+
  private:
   static constexpr std::size_t kSmalls = 1 << 14;
+  static constexpr std::size_t kMuch = std::size_t{16} << 20;  // from so many bytes on, knowing more words is worth the memory
   std::vector<Small> small_;
   std::vector<Large> large_;
   std::vector<std::uint64_t> borders_;
@@ -151,12 +136,21 @@ Bpe::Bpe(std::vector<Merge> merges, BpeAlphabet alphabet, PieceTable words, bool
       others.push_back({words_[id], static_cast<std::uint32_t>(id)});
     }
   }
-  sound_ = PieceTrie(std::move(sound));
+  sound_ = PieceTrie(std::vector(sound));
   // Some files have one piece under several ids: the one that merges make counts, then the first.
   std::erase_if(others, [&](const auto& entry) { return sound_.find(entry.piece) != PieceTrie::kValues; });
   std::reverse(others.begin(), others.end());
   any_others_ = !others.empty();
-  others_ = PieceTrie(std::move(others));
+  others_ = PieceTrie(std::vector(others));
+  // Of one piece's ids, the one that the tries know.
+  std::vector<WordTable::Word> whole;
+  for (const auto& [piece, id] : sound) {
+    if (sound_.find(piece) == id) whole.push_back({piece, id});
+  }
+  for (const auto& [piece, id] : others) {
+    if (others_.find(piece) == id) whole.push_back({piece, id});
+  }
+  whole_ = WordTable(whole);
   by_match_ = true;
   words_ = PieceTable();
   own_merge_.reset();
@@ -240,12 +234,28 @@ bool Bpe::stay_apart(Token left, Token right, std::string_view text) const {
 Token* Bpe::encode_by_match(std::string_view word, Cache& cache, Token* out) const {
   Token* const start = out;
   Token* first = out;      // since the last unknown character
-  std::vector<bool> dead;  // places that no tokens lead on from
+  std::vector<bool>& dead = cache.dead;  // places that no tokens lead on from; if there are any
+  dead.clear();
   // The tokens at one place that are shorter than the one that was tried there last.
-  std::vector<PieceTrie::Longest> shorter;
-  std::size_t shorter_at = ~std::size_t{0};
-  std::size_t pos = 0;
-  PieceTrie::Longest next = sound_.longest(word, 0);
+  std::vector<PieceTrie::Longest>& shorter = cache.shorter;
+  std::size_t shorter_at, pos = 0;
+  PieceTrie::Longest next;
+  const auto look = [&](std::size_t most) {
+    shorter.clear();
+    shorter_at = pos;
+    sound_.walk(word.substr(0, most), pos, [&](std::uint32_t value, std::size_t end) { shorter.push_back({value, end}); });
+  };
+  const auto take_longest = [&] {
+    if (shorter.empty()) return false;
+    next = shorter.back();
+    shorter.pop_back();
+    return true;
+  };
+  const auto step = [&] {
+    look(word.size());
+    if (!take_longest()) next = {PieceTrie::kValues, pos};
+  };
+  step();
   const auto length_of = [&](Token id) { return origins_[static_cast<std::size_t>(id)].length; };
   // Only where tables contradict each other, as those of a forged file may.
   const auto give_up = [&] {
@@ -262,7 +272,7 @@ Token* Bpe::encode_by_match(std::string_view word, Cache& cache, Token* out) con
       first = out = std::copy(symbols.begin(), symbols.end(), out);
       pos = end;
       if (pos == word.size()) return out;
-      next = sound_.longest(word, pos);
+      step();
       continue;
     }
     const auto token = static_cast<Token>(next.value);
@@ -279,19 +289,11 @@ Token* Bpe::encode_by_match(std::string_view word, Cache& cache, Token* out) con
       *out++ = token;
       pos = next.end;
       if (pos == word.size()) return out;
-      next = sound_.longest(word, pos);
+      step();
       continue;
     }
-    if (shorter_at != pos) {
-      shorter.clear();
-      shorter_at = pos;
-      sound_.walk(word.substr(0, next.end - 1), pos, [&](std::uint32_t value, std::size_t end) { shorter.push_back({value, end}); });
-    }
-    if (!shorter.empty()) {
-      next = shorter.back();
-      shorter.pop_back();
-      continue;
-    }
+    if (shorter_at != pos) look(next.end - 1);
+    if (take_longest()) continue;
     // Nothing fits here. The way to a place is the only one, so no other way to it will do better.
     if (dead.empty()) dead.resize(word.size() + 1);
     dead[pos] = true;
@@ -323,7 +325,11 @@ void Bpe::Encoder::begin(std::size_t text_bytes) {
   cache_->grow(seen_);
 }
 
-void Bpe::Encoder::end() { give_back(ids_); }
+void Bpe::Encoder::end() {
+  give_back(ids_);
+  give_back(cache_->shorter);
+  if (cache_->dead.capacity() > kMostDead) std::vector<bool>().swap(cache_->dead);
+}
 
 // A word of at most Cache::kLongest bytes that isn't a small entry.
 Token* Bpe::Encoder::encode_long(std::string_view word, std::uint64_t hash, Token* out) {
@@ -334,7 +340,7 @@ Token* Bpe::Encoder::encode_long(std::string_view word, std::uint64_t hash, Toke
   }
   Token* const end = bpe_.encode_word(word, *cache_, out);
   const auto count = static_cast<std::size_t>(end - out);
-  if (Cache::Large::fits(word.size(), count) && (word.size() > Cache::kShortest || count > Cache::Small{}.ids.size())) {
+  if (Cache::Large::fits(word.size(), count) && (word.size() > ShortWord::kLongest || count > Cache::Small{}.ids.size())) {
     known.bytes = static_cast<std::uint8_t>(word.size()), known.count = static_cast<std::uint8_t>(count);
     word.copy(known.word(), word.size());
     std::copy(out, end, known.ids_and_word.begin());
@@ -350,34 +356,49 @@ void Bpe::Encoder::encode(std::string_view text, std::span<const Range> words, s
   if (ids_.size() < most) ids_.resize(most);
   Token* out = ids_.data();
   Cache& cache = *cache_;
-  for (const Range& range : words) {
-    const char* const p = text.data() + range.begin;
-    const std::size_t n = range.size();
-    if (n <= Cache::kShortest) {
-      std::uint64_t a, b;
-      if (range.begin + Cache::kShortest <= text.size()) {
-        a = load(p) & kMasks[n][0], b = load(p + 8) & kMasks[n][1];
-      } else {
-        char padded[Cache::kShortest] = {};
-        std::memcpy(padded, p, n);
-        a = load(padded), b = load(padded + 8);
+  // What words need lies anywhere in tables larger than the processor's nearest caches: it is asked for some words ahead.
+  constexpr std::size_t kAhead = 32;
+  std::array<ShortWord, kAhead> short_words;
+  std::array<std::uint64_t, kAhead> hashes;
+  for (std::size_t first = 0; first < words.size(); first += kAhead) {
+    const std::span<const Range> some = words.subspan(first, std::min(kAhead, words.size() - first));
+    for (std::size_t i = 0; i < some.size(); ++i) {
+      if (some[i].size() > ShortWord::kLongest) continue;
+      short_words[i] = ShortWord::of(text, some[i].begin, some[i].size());
+      hashes[i] = short_words[i].hash();
+      __builtin_prefetch(&cache.small(hashes[i]));
+    }
+    if (!bpe_.whole_.empty()) {
+      for (std::size_t i = 0; i < some.size(); ++i) {
+        if (some[i].size() <= WordTable::kLongest && cache.small(hashes[i]).word != short_words[i]) bpe_.whole_.prefetch(hashes[i]);
       }
-      Cache::Small& known = cache.small(a, b);
-      if (known.a == a && known.b == b && known.bytes == n) {
+    }
+    for (std::size_t i = 0; i < some.size(); ++i) {
+      const std::size_t n = some[i].size();
+      const std::string_view word = text.substr(some[i].begin, n);
+      if (n > ShortWord::kLongest) {
+        out = n <= Cache::kLongest ? encode_long(word, Cache::hash_of(word), out) : bpe_.encode_word(word, cache, out);
+        continue;
+      }
+      Cache::Small& known = cache.small(hashes[i]);
+      if (known.word == short_words[i] && known.bytes == n) {
         std::memcpy(out, known.ids.data(), sizeof known.ids);
         out += known.count;
         continue;
       }
-      Token* const end = encode_long({p, n}, mix(a, b) >> 16, out);
+      Token* end = out;
+      if (const Token id = bpe_.find_short(short_words[i], n, hashes[i]); id >= 0) {
+        *end++ = id;
+      } else {
+        end = encode_long(word, hashes[i] >> 16, out);
+      }
       const auto count = static_cast<std::size_t>(end - out);
       if (count <= known.ids.size()) {
-        known.a = a, known.b = b;
+        known.word = short_words[i];
         std::copy(out, end, known.ids.begin());
         known.bytes = static_cast<std::uint16_t>(n), known.count = static_cast<std::uint16_t>(count);
       }
       out = end;
-    } else {
-      out = n <= Cache::kLongest ? encode_long({p, n}, Cache::hash_of({p, n}), out) : bpe_.encode_word({p, n}, cache, out);
     }
   }
   ids.insert(ids.end(), ids_.data(), out);

@@ -22,6 +22,7 @@
 #include "piece_trie.h"
 #include "utf8.h"
 #include "weft/token.h"
+#include "word_table.h"
 
 namespace weft::tokenizer {
 
@@ -43,7 +44,7 @@ class Bpe : public Model {
   template <typename Archive, typename Self>
   static void fields(Archive& archive, Self& self) {
     archive(self.pairs_, self.results_, self.alphabet_, self.whole_words_, self.by_match_, self.origins_, self.sound_,
-            self.any_others_, self.others_, self.words_);
+            self.any_others_, self.others_, self.whole_, self.words_);
     if constexpr (Archive::kReads) self.check(archive);
   }
   void save(CompiledWriter& writer) const override { writer(Kind::kBpe, *this); }
@@ -151,6 +152,12 @@ class Bpe : public Model {
   }
   Token* encode_by_match(std::string_view word, Cache& cache, Token* out) const;
   [[nodiscard]] Token find_whole(std::string_view word) const;
+  /// The one id that a word becomes, if a short way leads to it, or -1.
+  [[nodiscard]] Token find_short(const ShortWord& word, std::size_t size, std::uint64_t hash) const {
+    if (whole_.empty() || size > WordTable::kLongest) return -1;
+    const Token id = whole_.find(word, size, hash);
+    return id < static_cast<std::int64_t>(origins_.size()) ? id : -1;
+  }
   [[nodiscard]] bool is_its_own_merge(Token id) const;
   void merge_short(std::vector<Token>& symbols) const;
   /// @param lengths  If given: how much of the word each symbol stands for, before and after.
@@ -166,6 +173,7 @@ class Bpe : public Model {
   PieceTrie sound_;
   PieceTrie others_;   // words that whole_words finds and matching doesn't
   bool any_others_ = false;
+  WordTable whole_;   // the same words and sound tokens, those that are short
   PieceTable words_;  // unless by_match_
   // Whether a piece's own bytes merge to it: 0 not yet known, 1 yes, 2 no. Found out when first asked for; any
   // thread finds the same.

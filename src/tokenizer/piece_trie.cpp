@@ -11,6 +11,7 @@ namespace weft::tokenizer {
 namespace {
 
 constexpr std::size_t kBlock = 256;      // units; a node's children lie in one block
+constexpr std::size_t kLine = 8;         // units of a cache line
 constexpr std::size_t kOpenBlocks = 16;  // blocks that still take nodes: bounds the search for a place
 constexpr int kMaxMisses = 32;           // a block that so many nodes in a row did not fit into takes no more
 
@@ -55,7 +56,7 @@ class PieceTrie::Builder {
         while (at < node.end && byte_at(at, node.depth) == byte) ++at;
         children_.push_back({begin, at, byte});
       }
-      const std::size_t base = children_.empty() ? 0 : take_place();
+      const std::size_t base = children_.empty() ? 0 : take_place(node.place);
       if (node.place == kRoot) {
         trie_.root_ = base;
       } else {
@@ -134,10 +135,19 @@ class PieceTrie::Builder {
     return static_cast<unsigned char>(text_[sorted_[entry].place + depth]);
   }
 
-  // A base that no node has, whose places for all children are free.
-  std::size_t take_place() {
-    for (std::size_t i = 0; i < blocks_.size(); ++i) {
-      Block& block = blocks_[i];
+  // A base that no node has, whose places for all children are free. An only child lies in its parent's cache line, if that has
+  // room: walks end with many such steps.
+  std::size_t take_place(std::size_t parent) {
+    if (children_.size() == 1 && parent != kRoot) {
+      Block& block = blocks_[parent / kBlock];
+      const std::size_t line = parent % kBlock & ~(kLine - 1);
+      for (std::size_t place = line; place < line + kLine; ++place) {
+        const std::size_t base = place ^ children_.front().byte;
+        if (!block.taken.has(place) && !block.is_base.has(base)) return take(block, base);
+      }
+    }
+    for (std::size_t i = 0; i < open_.size(); ++i) {
+      Block& block = blocks_[open_[i]];
       if (block.free < children_.size()) continue;
       std::size_t base = 0;
       const bool found = block.taken.find_missing([&](std::size_t place) {
@@ -148,9 +158,10 @@ class PieceTrie::Builder {
       });
       if (found) return take(block, base);
       if (++block.misses < kMaxMisses) continue;
-      blocks_.erase(blocks_.begin() + static_cast<std::ptrdiff_t>(i--));
+      open_.erase(open_.begin() + static_cast<std::ptrdiff_t>(i--));
     }
-    if (blocks_.size() == kOpenBlocks) blocks_.erase(blocks_.begin());
+    if (open_.size() == kOpenBlocks) open_.erase(open_.begin());
+    open_.push_back(blocks_.size());
     blocks_.push_back({units_.size()});
     units_.resize(units_.size() + kBlock, kFree);
     return take(blocks_.back(), 0);
@@ -168,7 +179,8 @@ class PieceTrie::Builder {
   std::string text_;
   PieceTrie& trie_;
   std::vector<Unit> units_ = std::vector<Unit>(kBlock, kFree);
-  std::vector<Block> blocks_;
+  std::vector<Block> blocks_ = std::vector<Block>(1);  // the first one stays free
+  std::vector<std::size_t> open_;                      // blocks that are searched for a place
   std::vector<Child> children_;
 };
 
