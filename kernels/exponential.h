@@ -8,7 +8,7 @@ namespace {
 
 // exp for x <= 0, as in Cephes (Moshier): 2^n times a polynomial of degree 6 on [-ln2/2, ln2/2]; within 2 ulp.
 // Below -87.3 the result is 0: what softmax would lose in rounding anyway.
-inline Vector exp_nonpositive(Vector x) {
+WEFT_INLINE Vector exp_nonpositive(Vector x) {
   const Integers underflow = x < -87.3f;
   x = select(underflow, broadcast(0.0f), x);
   // Adding and taking away 1.5 * 2^23 rounds to the nearest integer; its low bits are that integer.

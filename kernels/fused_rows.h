@@ -12,14 +12,14 @@ namespace weft::kernels::WEFT_VARIANT {
 namespace {
 
 // x / (1 + exp(-x)), without overflow.
-inline Vector silu(Vector x) {
+WEFT_INLINE Vector silu(Vector x) {
   const Vector power = exp_nonpositive(-absolute(x));
   const Vector reciprocal = broadcast(1.0f) / (power + 1.0f);
   return x * select(x < 0.0f, power * reciprocal, reciprocal);
 }
 
 // 0.5 x (1 + tanh(u)) = x / (1 + exp(-2 u)), u = sqrt(2 / pi) (x + 0.044715 x^3): Gemma's.
-inline Vector gelu_tanh(Vector x) {
+WEFT_INLINE Vector gelu_tanh(Vector x) {
   const Vector twice = (x + x * x * x * 0.044715f) * 1.5957691216057308f;
   const Vector power = exp_nonpositive(-absolute(twice));
   const Vector reciprocal = broadcast(1.0f) / (power + 1.0f);
@@ -52,8 +52,8 @@ void norm_rows(const NormRows& rows, std::size_t begin, std::size_t end) {
 }
 
 void gate_rows(const GateRows& rows) {
-  if (rows.function == Gate::kSilu) return gate_all(rows, silu);
-  gate_all(rows, gelu_tanh);
+  if (rows.function == Gate::kSilu) return gate_all(rows, [](Vector x) { return silu(x); });
+  gate_all(rows, [](Vector x) { return gelu_tanh(x); });
 }
 
 }  // namespace weft::kernels::WEFT_VARIANT

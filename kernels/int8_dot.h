@@ -28,28 +28,28 @@ using Part = __m512i;
 using FloatPart = __m512;
 using Sum = __m512i;
 
-inline Part load_part(const std::uint8_t* p) { return _mm512_loadu_si512(p); }
-inline Part low_codes(Part words) { return _mm512_and_si512(words, _mm512_set1_epi8(15)); }
-inline Part high_codes(Part words) { return _mm512_and_si512(_mm512_srli_epi16(words, 4), _mm512_set1_epi8(15)); }
-inline Part four_codes(const std::int8_t* p) {
+WEFT_INLINE Part load_part(const std::uint8_t* p) { return _mm512_loadu_si512(p); }
+WEFT_INLINE Part low_codes(Part words) { return _mm512_and_si512(words, _mm512_set1_epi8(15)); }
+WEFT_INLINE Part high_codes(Part words) { return _mm512_and_si512(_mm512_srli_epi16(words, 4), _mm512_set1_epi8(15)); }
+WEFT_INLINE Part four_codes(const std::int8_t* p) {
   std::int32_t word;
   std::memcpy(&word, p, sizeof word);
   return _mm512_set1_epi32(word);
 }
-inline Sum zero4() { return _mm512_setzero_si512(); }
-inline Sum add4(Sum sum, Part weights, Part codes) { return _mm512_dpbusd_epi32(sum, weights, codes); }
-inline FloatPart total4(Sum sum) { return _mm512_cvtepi32_ps(sum); }
+WEFT_INLINE Sum zero4() { return _mm512_setzero_si512(); }
+WEFT_INLINE Sum add4(Sum sum, Part weights, Part codes) { return _mm512_dpbusd_epi32(sum, weights, codes); }
+WEFT_INLINE FloatPart total4(Sum sum) { return _mm512_cvtepi32_ps(sum); }
 // The instruction takes unsigned weights: 128 more than they are, which the start makes good.
-inline Sum start8(const std::int32_t* start) { return _mm512_set1_epi32(*start); }
-inline Part prepare8(Part weights) { return _mm512_xor_si512(weights, _mm512_set1_epi8(-128)); }
-inline Sum add8(Sum sum, Part prepared, Part codes) { return _mm512_dpbusd_epi32(sum, prepared, codes); }
-inline FloatPart total8(Sum sum) { return _mm512_cvtepi32_ps(sum); }
+WEFT_INLINE Sum start8(const std::int32_t* start) { return _mm512_set1_epi32(*start); }
+WEFT_INLINE Part prepare8(Part weights) { return _mm512_xor_si512(weights, _mm512_set1_epi8(-128)); }
+WEFT_INLINE Sum add8(Sum sum, Part prepared, Part codes) { return _mm512_dpbusd_epi32(sum, prepared, codes); }
+WEFT_INLINE FloatPart total8(Sum sum) { return _mm512_cvtepi32_ps(sum); }
 
-inline FloatPart load_halves(const std::uint8_t* p) { return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))); }
-inline FloatPart same(float x) { return _mm512_set1_ps(x); }
-inline FloatPart multiply_add(FloatPart a, FloatPart b, FloatPart c) { return _mm512_fmadd_ps(a, b, c); }
-inline FloatPart multiply(FloatPart a, FloatPart b) { return _mm512_mul_ps(a, b); }
-inline void store_part(float* p, FloatPart v) { _mm512_storeu_ps(p, v); }
+WEFT_INLINE FloatPart load_halves(const std::uint8_t* p) { return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))); }
+WEFT_INLINE FloatPart same(float x) { return _mm512_set1_ps(x); }
+WEFT_INLINE FloatPart multiply_add(FloatPart a, FloatPart b, FloatPart c) { return _mm512_fmadd_ps(a, b, c); }
+WEFT_INLINE FloatPart multiply(FloatPart a, FloatPart b) { return _mm512_mul_ps(a, b); }
+WEFT_INLINE void store_part(float* p, FloatPart v) { _mm512_storeu_ps(p, v); }
 
 #elif !defined(WEFT_PORTABLE_INT8) && defined(__AVX2__)
 
@@ -59,31 +59,31 @@ using Part = __m256i;
 using FloatPart = __m256;
 using Sum = __m256i;  // with 4 bits of i16 pairs: a group's 8 products of 2 * 15 * 127 at most fit; with 8 of i32
 
-inline Part load_part(const std::uint8_t* p) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)); }
-inline Part low_codes(Part words) { return _mm256_and_si256(words, _mm256_set1_epi8(15)); }
-inline Part high_codes(Part words) { return _mm256_and_si256(_mm256_srli_epi16(words, 4), _mm256_set1_epi8(15)); }
-inline Part four_codes(const std::int8_t* p) {
+WEFT_INLINE Part load_part(const std::uint8_t* p) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)); }
+WEFT_INLINE Part low_codes(Part words) { return _mm256_and_si256(words, _mm256_set1_epi8(15)); }
+WEFT_INLINE Part high_codes(Part words) { return _mm256_and_si256(_mm256_srli_epi16(words, 4), _mm256_set1_epi8(15)); }
+WEFT_INLINE Part four_codes(const std::int8_t* p) {
   std::int32_t word;
   std::memcpy(&word, p, sizeof word);
   return _mm256_set1_epi32(word);
 }
-inline Sum zero4() { return _mm256_setzero_si256(); }
-inline Sum add4(Sum sum, Part weights, Part codes) { return _mm256_add_epi16(sum, _mm256_maddubs_epi16(weights, codes)); }
-inline FloatPart total4(Sum sum) { return _mm256_cvtepi32_ps(_mm256_madd_epi16(sum, _mm256_set1_epi16(1))); }
-inline Sum start8(const std::int32_t*) { return _mm256_setzero_si256(); }
-inline Part prepare8(Part weights) { return weights; }
+WEFT_INLINE Sum zero4() { return _mm256_setzero_si256(); }
+WEFT_INLINE Sum add4(Sum sum, Part weights, Part codes) { return _mm256_add_epi16(sum, _mm256_maddubs_epi16(weights, codes)); }
+WEFT_INLINE FloatPart total4(Sum sum) { return _mm256_cvtepi32_ps(_mm256_madd_epi16(sum, _mm256_set1_epi16(1))); }
+WEFT_INLINE Sum start8(const std::int32_t*) { return _mm256_setzero_si256(); }
+WEFT_INLINE Part prepare8(Part weights) { return weights; }
 // |w| * (sign of w) x: the instruction takes unsigned times signed; 2 * 128 * 127 fits its i16.
-inline Sum add8(Sum sum, Part weights, Part codes) {
+WEFT_INLINE Sum add8(Sum sum, Part weights, Part codes) {
   const __m256i pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(weights), _mm256_sign_epi8(codes, weights));
   return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
 }
-inline FloatPart total8(Sum sum) { return _mm256_cvtepi32_ps(sum); }
+WEFT_INLINE FloatPart total8(Sum sum) { return _mm256_cvtepi32_ps(sum); }
 
-inline FloatPart load_halves(const std::uint8_t* p) { return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))); }
-inline FloatPart same(float x) { return _mm256_set1_ps(x); }
-inline FloatPart multiply_add(FloatPart a, FloatPart b, FloatPart c) { return _mm256_fmadd_ps(a, b, c); }
-inline FloatPart multiply(FloatPart a, FloatPart b) { return _mm256_mul_ps(a, b); }
-inline void store_part(float* p, FloatPart v) { _mm256_storeu_ps(p, v); }
+WEFT_INLINE FloatPart load_halves(const std::uint8_t* p) { return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))); }
+WEFT_INLINE FloatPart same(float x) { return _mm256_set1_ps(x); }
+WEFT_INLINE FloatPart multiply_add(FloatPart a, FloatPart b, FloatPart c) { return _mm256_fmadd_ps(a, b, c); }
+WEFT_INLINE FloatPart multiply(FloatPart a, FloatPart b) { return _mm256_mul_ps(a, b); }
+WEFT_INLINE void store_part(float* p, FloatPart v) { _mm256_storeu_ps(p, v); }
 
 #elif !defined(WEFT_PORTABLE_INT8) && defined(__ARM_FEATURE_DOTPROD)
 
@@ -93,27 +93,27 @@ using Part = int8x16_t;
 using FloatPart = float32x4_t;
 using Sum = int32x4_t;
 
-inline Part load_part(const std::uint8_t* p) { return vreinterpretq_s8_u8(vld1q_u8(p)); }
-inline Part low_codes(Part words) { return vandq_s8(words, vdupq_n_s8(15)); }
-inline Part high_codes(Part words) { return vreinterpretq_s8_u8(vshrq_n_u8(vreinterpretq_u8_s8(words), 4)); }
-inline Part four_codes(const std::int8_t* p) {
+WEFT_INLINE Part load_part(const std::uint8_t* p) { return vreinterpretq_s8_u8(vld1q_u8(p)); }
+WEFT_INLINE Part low_codes(Part words) { return vandq_s8(words, vdupq_n_s8(15)); }
+WEFT_INLINE Part high_codes(Part words) { return vreinterpretq_s8_u8(vshrq_n_u8(vreinterpretq_u8_s8(words), 4)); }
+WEFT_INLINE Part four_codes(const std::int8_t* p) {
   std::int32_t word;
   std::memcpy(&word, p, sizeof word);
   return vreinterpretq_s8_s32(vdupq_n_s32(word));
 }
-inline Sum zero4() { return vdupq_n_s32(0); }
-inline Sum add4(Sum sum, Part weights, Part codes) { return vdotq_s32(sum, weights, codes); }
-inline FloatPart total4(Sum sum) { return vcvtq_f32_s32(sum); }
-inline Sum start8(const std::int32_t*) { return vdupq_n_s32(0); }
-inline Part prepare8(Part weights) { return weights; }
-inline Sum add8(Sum sum, Part weights, Part codes) { return vdotq_s32(sum, weights, codes); }
-inline FloatPart total8(Sum sum) { return vcvtq_f32_s32(sum); }
+WEFT_INLINE Sum zero4() { return vdupq_n_s32(0); }
+WEFT_INLINE Sum add4(Sum sum, Part weights, Part codes) { return vdotq_s32(sum, weights, codes); }
+WEFT_INLINE FloatPart total4(Sum sum) { return vcvtq_f32_s32(sum); }
+WEFT_INLINE Sum start8(const std::int32_t*) { return vdupq_n_s32(0); }
+WEFT_INLINE Part prepare8(Part weights) { return weights; }
+WEFT_INLINE Sum add8(Sum sum, Part weights, Part codes) { return vdotq_s32(sum, weights, codes); }
+WEFT_INLINE FloatPart total8(Sum sum) { return vcvtq_f32_s32(sum); }
 
-inline FloatPart load_halves(const std::uint8_t* p) { return vcvt_f32_f16(vreinterpret_f16_u8(vld1_u8(p))); }
-inline FloatPart same(float x) { return vdupq_n_f32(x); }
-inline FloatPart multiply_add(FloatPart a, FloatPart b, FloatPart c) { return vfmaq_f32(c, a, b); }
-inline FloatPart multiply(FloatPart a, FloatPart b) { return vmulq_f32(a, b); }
-inline void store_part(float* p, FloatPart v) { vst1q_f32(p, v); }
+WEFT_INLINE FloatPart load_halves(const std::uint8_t* p) { return vcvt_f32_f16(vreinterpret_f16_u8(vld1_u8(p))); }
+WEFT_INLINE FloatPart same(float x) { return vdupq_n_f32(x); }
+WEFT_INLINE FloatPart multiply_add(FloatPart a, FloatPart b, FloatPart c) { return vfmaq_f32(c, a, b); }
+WEFT_INLINE FloatPart multiply(FloatPart a, FloatPart b) { return vmulq_f32(a, b); }
+WEFT_INLINE void store_part(float* p, FloatPart v) { vst1q_f32(p, v); }
 
 #else  // portable, with AVX-512's shapes: what that variant computes, on any processor
 
@@ -123,68 +123,68 @@ using Part = std::array<std::uint8_t, 4 * kPartFeatures>;
 using FloatPart = std::array<float, kPartFeatures>;
 using Sum = std::array<std::int32_t, kPartFeatures>;
 
-inline Part load_part(const std::uint8_t* p) {
+WEFT_INLINE Part load_part(const std::uint8_t* p) {
   Part part;
   std::memcpy(part.data(), p, part.size());
   return part;
 }
-inline Part low_codes(Part words) {
+WEFT_INLINE Part low_codes(Part words) {
   for (std::uint8_t& byte : words) byte &= 15;
   return words;
 }
-inline Part high_codes(Part words) {
+WEFT_INLINE Part high_codes(Part words) {
   for (std::uint8_t& byte : words) byte = static_cast<std::uint8_t>(byte >> 4);
   return words;
 }
-inline Part four_codes(const std::int8_t* p) {
+WEFT_INLINE Part four_codes(const std::int8_t* p) {
   Part part;
   for (std::size_t i = 0; i < part.size(); ++i) part[i] = static_cast<std::uint8_t>(p[i % 4]);
   return part;
 }
 // vpdpbusd: unsigned times signed bytes.
-inline Sum dot_unsigned(Sum sum, const Part& weights, const Part& codes) {
+WEFT_INLINE Sum dot_unsigned(Sum sum, const Part& weights, const Part& codes) {
   for (std::size_t i = 0; i < 4 * kPartFeatures; ++i) sum[i / 4] += int{weights[i]} * static_cast<std::int8_t>(codes[i]);
   return sum;
 }
-inline Sum zero4() { return {}; }
-inline Sum add4(const Sum& sum, const Part& weights, const Part& codes) { return dot_unsigned(sum, weights, codes); }
-inline FloatPart total4(const Sum& sum) {
+WEFT_INLINE Sum zero4() { return {}; }
+WEFT_INLINE Sum add4(const Sum& sum, const Part& weights, const Part& codes) { return dot_unsigned(sum, weights, codes); }
+WEFT_INLINE FloatPart total4(const Sum& sum) {
   FloatPart total;
   for (std::size_t i = 0; i < total.size(); ++i) total[i] = static_cast<float>(sum[i]);
   return total;
 }
-inline Sum start8(const std::int32_t* start) {
+WEFT_INLINE Sum start8(const std::int32_t* start) {
   Sum sum;
   sum.fill(*start);
   return sum;
 }
-inline Part prepare8(Part weights) {
+WEFT_INLINE Part prepare8(Part weights) {
   for (std::uint8_t& byte : weights) byte ^= 128;
   return weights;
 }
-inline Sum add8(const Sum& sum, const Part& prepared, const Part& codes) { return dot_unsigned(sum, prepared, codes); }
-inline FloatPart total8(const Sum& sum) { return total4(sum); }
+WEFT_INLINE Sum add8(const Sum& sum, const Part& prepared, const Part& codes) { return dot_unsigned(sum, prepared, codes); }
+WEFT_INLINE FloatPart total8(const Sum& sum) { return total4(sum); }
 
-inline FloatPart load_halves(const std::uint8_t* p) {
+WEFT_INLINE FloatPart load_halves(const std::uint8_t* p) {
   const Vector values = half_to_float(p);
   FloatPart part;
   store(part.data(), values);
   return part;
 }
-inline FloatPart same(float x) {
+WEFT_INLINE FloatPart same(float x) {
   FloatPart part;
   part.fill(x);
   return part;
 }
-inline FloatPart multiply_add(const FloatPart& a, const FloatPart& b, FloatPart c) {
+WEFT_INLINE FloatPart multiply_add(const FloatPart& a, const FloatPart& b, FloatPart c) {
   for (std::size_t i = 0; i < c.size(); ++i) c[i] = a[i] * b[i] + c[i];
   return c;
 }
-inline FloatPart multiply(FloatPart a, const FloatPart& b) {
+WEFT_INLINE FloatPart multiply(FloatPart a, const FloatPart& b) {
   for (std::size_t i = 0; i < a.size(); ++i) a[i] *= b[i];
   return a;
 }
-inline void store_part(float* p, const FloatPart& v) { std::memcpy(p, v.data(), sizeof v); }
+WEFT_INLINE void store_part(float* p, const FloatPart& v) { std::memcpy(p, v.data(), sizeof v); }
 
 #endif
 

@@ -22,7 +22,7 @@ constexpr std::size_t kStreams = 4;
 
 // Columns 4 v and on of a group whose words begin at `words`.
 template <int Bits>
-inline Part four_weights(const std::uint8_t* words, std::size_t v, std::size_t p) {
+WEFT_INLINE Part four_weights(const std::uint8_t* words, std::size_t v, std::size_t p) {
   if constexpr (Bits == 4) {
     const Part packed = load_part(words + v / 2 * 4 * kTileRows + p * kPartBytes);
     return v % 2 == 0 ? low_codes(packed) : high_codes(packed);
@@ -32,7 +32,7 @@ inline Part four_weights(const std::uint8_t* words, std::size_t v, std::size_t p
 
 // One group's dot products of R rows, `codes` and `starts` being the first one's, with the tile's features, as floats.
 template <int R, int Bits>
-inline void group_dots(const std::int8_t* codes, const std::int32_t* starts, const std::uint8_t* words, FloatPart dots[R][kParts]) {
+WEFT_INLINE void group_dots(const std::int8_t* codes, const std::int32_t* starts, const std::uint8_t* words, FloatPart dots[R][kParts]) {
   Sum sums[R][kParts];
   for (int r = 0; r < R; ++r) {
     for (std::size_t p = 0; p < kParts; ++p) {
@@ -62,7 +62,7 @@ inline void group_dots(const std::int8_t* codes, const std::int32_t* starts, con
 
 // A group's share of a row's features: `dots` are its whole sums, x_scale and x_sum the row's.
 template <int Bits, bool HasMinimum>
-inline FloatPart add_group(FloatPart total, FloatPart dots, FloatPart scale, FloatPart minimum, FloatPart x_scale, FloatPart x_sum) {
+WEFT_INLINE FloatPart add_group(FloatPart total, FloatPart dots, FloatPart scale, FloatPart minimum, FloatPart x_scale, FloatPart x_sum) {
   if constexpr (Bits == 4 && !HasMinimum) {  // codes stand for q - 8, as sum_factor() tells
     total = multiply_add(scale, multiply_add(dots, x_scale, x_sum), total);
   } else {
@@ -74,7 +74,7 @@ inline FloatPart add_group(FloatPart total, FloatPart dots, FloatPart scale, Flo
 
 // Adds a group's share of R rows of a panel to their totals. `at`: Int8Panels::at() of the first row.
 template <int R, int Bits, bool HasMinimum>
-inline void add_products(const Int8Rows& rows, std::size_t at, const std::uint8_t* group, FloatPart (&total)[R][kParts]) {
+WEFT_INLINE void add_products(const Int8Rows& rows, std::size_t at, const std::uint8_t* group, FloatPart (&total)[R][kParts]) {
   FloatPart dots[R][kParts], scale[kParts], minimum[kParts] = {};
   group_dots<R, Bits>(rows.codes + at * kGroup, rows.starts + at, group + kTileRows * (HasMinimum ? 4 : 2), dots);
   for (std::size_t p = 0; p < kParts; ++p) {
@@ -89,7 +89,7 @@ inline void add_products(const Int8Rows& rows, std::size_t at, const std::uint8_
   }
 }
 
-inline void write_parts(const Int8Rows& rows, std::size_t row, std::size_t tile, const FloatPart (&total)[kParts]) {
+WEFT_INLINE void write_parts(const Int8Rows& rows, std::size_t row, std::size_t tile, const FloatPart (&total)[kParts]) {
   float result[kTileRows];
   for (std::size_t p = 0; p < kParts; ++p) store_part(result + p * kPartFeatures, total[p]);
   write_tile(rows, row, tile, result);

@@ -19,7 +19,7 @@ namespace {
 
 // The s-th weight of each lane's word.
 template <int Bits, bool HasMinimum>
-inline Vector unpack(Integers word, int s) {
+WEFT_INLINE Vector unpack(Integers word, int s) {
   if constexpr (Bits == 32) return bits_as_float(word);
   if constexpr (Bits == 16) return bits_as_float(s == 0 ? word << 16 : word & ~0xffff);
   if constexpr (Bits == 8) return to_float((word << (24 - 8 * s)) >> 24);
@@ -38,7 +38,7 @@ inline Vector unpack(Integers word, int s) {
 constexpr int kChains = 2;  // two sums for each row hide the latency of multiply-add
 
 template <int R>
-inline void write_rows(const QuantizedRows& rows, std::size_t row, std::size_t tile, const Vector (&total)[R]) {
+WEFT_INLINE void write_rows(const QuantizedRows& rows, std::size_t row, std::size_t tile, const Vector (&total)[R]) {
   for (int r = 0; r < R; ++r) {
     float result[kTileRows];
     store(result, total[r]);
@@ -46,7 +46,7 @@ inline void write_rows(const QuantizedRows& rows, std::size_t row, std::size_t t
   }
 }
 
-inline Vector load_scales(const std::uint8_t* p) { return load_numbers(reinterpret_cast<const Half*>(p)); }
+WEFT_INLINE Vector load_scales(const std::uint8_t* p) { return load_numbers(reinterpret_cast<const Half*>(p)); }
 
 // QuantizedMatrix::head_bytes().
 template <int Bits, bool HasMinimum>

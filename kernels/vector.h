@@ -28,6 +28,9 @@ constexpr std::size_t kRegisterBytes = 16;
 #endif
 constexpr std::size_t kRegisters = kLanes * sizeof(float) / kRegisterBytes;
 
+// Compilers count a Vector of several registers as so much code that they call functions for single additions, through memory.
+#define WEFT_INLINE [[gnu::always_inline]] inline
+
 using FloatRegister = float __attribute__((vector_size(kRegisterBytes)));
 using IntegerRegister = std::int32_t __attribute__((vector_size(kRegisterBytes)));
 
@@ -46,34 +49,34 @@ struct Integers {  // also masks: a lane's bits are all set where something is t
   }                                                                             \
   return result
 
-inline FloatRegister load_register(const void* p) {
+WEFT_INLINE FloatRegister load_register(const void* p) {
   FloatRegister v;
   std::memcpy(&v, p, sizeof v);
   return v;
 }
-inline Vector load(const float* p) { WEFT_EACH(Vector, load_register(p + i * kRegisterBytes / sizeof(float))); }
-inline Integers load_integers(const void* p) {
+WEFT_INLINE Vector load(const float* p) { WEFT_EACH(Vector, load_register(p + i * kRegisterBytes / sizeof(float))); }
+WEFT_INLINE Integers load_integers(const void* p) {
   WEFT_EACH(Integers, reinterpret_cast<IntegerRegister>(load_register(static_cast<const char*>(p) + i * kRegisterBytes)));
 }
-inline void store(float* p, Vector v) {
+WEFT_INLINE void store(float* p, Vector v) {
   for (std::size_t i = 0; i < kRegisters; ++i) std::memcpy(p + i * kRegisterBytes / sizeof(float), &v.part[i], kRegisterBytes);
 }
-inline Vector broadcast(float x) { WEFT_EACH(Vector, x - FloatRegister{}); }  // the compiler drops this subtraction, but not a sum
+WEFT_INLINE Vector broadcast(float x) { WEFT_EACH(Vector, x - FloatRegister{}); }  // the compiler drops this subtraction, but not a sum
 
-inline Vector operator+(Vector a, Vector b) { WEFT_EACH(Vector, a.part[i] + b.part[i]); }
-inline Vector operator-(Vector a, Vector b) { WEFT_EACH(Vector, a.part[i] - b.part[i]); }
-inline Vector operator*(Vector a, Vector b) { WEFT_EACH(Vector, a.part[i] * b.part[i]); }
-inline Vector operator/(Vector a, Vector b) { WEFT_EACH(Vector, a.part[i] / b.part[i]); }
-inline Vector operator+(Vector a, float b) { WEFT_EACH(Vector, a.part[i] + b); }
-inline Vector operator-(Vector a, float b) { WEFT_EACH(Vector, a.part[i] - b); }
-inline Vector operator*(Vector a, float b) { WEFT_EACH(Vector, a.part[i] * b); }
-inline Vector operator-(Vector a) { WEFT_EACH(Vector, -a.part[i]); }
-inline Vector& operator+=(Vector& a, Vector b) { return a = a + b; }
-inline Vector& operator*=(Vector& a, Vector b) { return a = a * b; }
+WEFT_INLINE Vector operator+(Vector a, Vector b) { WEFT_EACH(Vector, a.part[i] + b.part[i]); }
+WEFT_INLINE Vector operator-(Vector a, Vector b) { WEFT_EACH(Vector, a.part[i] - b.part[i]); }
+WEFT_INLINE Vector operator*(Vector a, Vector b) { WEFT_EACH(Vector, a.part[i] * b.part[i]); }
+WEFT_INLINE Vector operator/(Vector a, Vector b) { WEFT_EACH(Vector, a.part[i] / b.part[i]); }
+WEFT_INLINE Vector operator+(Vector a, float b) { WEFT_EACH(Vector, a.part[i] + b); }
+WEFT_INLINE Vector operator-(Vector a, float b) { WEFT_EACH(Vector, a.part[i] - b); }
+WEFT_INLINE Vector operator*(Vector a, float b) { WEFT_EACH(Vector, a.part[i] * b); }
+WEFT_INLINE Vector operator-(Vector a) { WEFT_EACH(Vector, -a.part[i]); }
+WEFT_INLINE Vector& operator+=(Vector& a, Vector b) { return a = a + b; }
+WEFT_INLINE Vector& operator*=(Vector& a, Vector b) { return a = a * b; }
 
 // a * b + c, rounded once wherever the instruction set has that: the compiler itself may fuse a sum in one loop and not in another, but
 // a row's bits are to be the same whichever loop it went through.
-inline Vector multiply_add(Vector a, Vector b, Vector c) {
+WEFT_INLINE Vector multiply_add(Vector a, Vector b, Vector c) {
 #if defined(__AVX512F__)
   WEFT_EACH(Vector, reinterpret_cast<FloatRegister>(_mm512_fmadd_ps(reinterpret_cast<__m512>(a.part[i]), reinterpret_cast<__m512>(b.part[i]),
                                                                     reinterpret_cast<__m512>(c.part[i]))));
@@ -87,29 +90,29 @@ inline Vector multiply_add(Vector a, Vector b, Vector c) {
   WEFT_EACH(Vector, a.part[i] * b.part[i] + c.part[i]);
 #endif
 }
-inline Vector multiply_add(Vector a, float b, Vector c) { return multiply_add(a, broadcast(b), c); }
+WEFT_INLINE Vector multiply_add(Vector a, float b, Vector c) { return multiply_add(a, broadcast(b), c); }
 
-inline Integers operator<(Vector a, Vector b) { WEFT_EACH(Integers, a.part[i] < b.part[i]); }
-inline Integers operator<(Vector a, float b) { return a < broadcast(b); }
-inline Vector select(Integers mask, Vector where, Vector otherwise) {
+WEFT_INLINE Integers operator<(Vector a, Vector b) { WEFT_EACH(Integers, a.part[i] < b.part[i]); }
+WEFT_INLINE Integers operator<(Vector a, float b) { return a < broadcast(b); }
+WEFT_INLINE Vector select(Integers mask, Vector where, Vector otherwise) {
   WEFT_EACH(Vector, mask.part[i] ? where.part[i] : otherwise.part[i]);
 }
-inline Vector larger(Vector a, Vector b) { return select(a < b, b, a); }
-inline Vector absolute(Vector a) { return select(a < 0.0f, -a, a); }
+WEFT_INLINE Vector larger(Vector a, Vector b) { return select(a < b, b, a); }
+WEFT_INLINE Vector absolute(Vector a) { return select(a < 0.0f, -a, a); }
 
-inline Integers operator+(Integers a, std::int32_t b) { WEFT_EACH(Integers, a.part[i] + b); }
-inline Integers operator-(Integers a, std::int32_t b) { WEFT_EACH(Integers, a.part[i] - b); }
-inline Integers operator&(Integers a, std::int32_t b) { WEFT_EACH(Integers, a.part[i] & b); }
-inline Integers operator|(Integers a, Integers b) { WEFT_EACH(Integers, a.part[i] | b.part[i]); }
-inline Integers operator<<(Integers a, int b) { WEFT_EACH(Integers, a.part[i] << b); }
-inline Integers operator>>(Integers a, int b) { WEFT_EACH(Integers, a.part[i] >> b); }
-inline Vector to_float(Integers a) { WEFT_EACH(Vector, __builtin_convertvector(a.part[i], FloatRegister)); }
-inline Vector bits_as_float(Integers a) { WEFT_EACH(Vector, reinterpret_cast<FloatRegister>(a.part[i])); }
-inline Integers bits_of(Vector a) { WEFT_EACH(Integers, reinterpret_cast<IntegerRegister>(a.part[i])); }
+WEFT_INLINE Integers operator+(Integers a, std::int32_t b) { WEFT_EACH(Integers, a.part[i] + b); }
+WEFT_INLINE Integers operator-(Integers a, std::int32_t b) { WEFT_EACH(Integers, a.part[i] - b); }
+WEFT_INLINE Integers operator&(Integers a, std::int32_t b) { WEFT_EACH(Integers, a.part[i] & b); }
+WEFT_INLINE Integers operator|(Integers a, Integers b) { WEFT_EACH(Integers, a.part[i] | b.part[i]); }
+WEFT_INLINE Integers operator<<(Integers a, int b) { WEFT_EACH(Integers, a.part[i] << b); }
+WEFT_INLINE Integers operator>>(Integers a, int b) { WEFT_EACH(Integers, a.part[i] >> b); }
+WEFT_INLINE Vector to_float(Integers a) { WEFT_EACH(Vector, __builtin_convertvector(a.part[i], FloatRegister)); }
+WEFT_INLINE Vector bits_as_float(Integers a) { WEFT_EACH(Vector, reinterpret_cast<FloatRegister>(a.part[i])); }
+WEFT_INLINE Integers bits_of(Vector a) { WEFT_EACH(Integers, reinterpret_cast<IntegerRegister>(a.part[i])); }
 #undef WEFT_EACH
 
 // By halves: lane i and lane i + 8, and so on.
-inline float sum(Vector v) {
+WEFT_INLINE float sum(Vector v) {
 #if defined(__AVX512F__)
   return _mm512_reduce_add_ps(reinterpret_cast<__m512>(v.part[0]));
 #else
@@ -122,7 +125,7 @@ inline float sum(Vector v) {
 #endif
 }
 
-inline float largest_lane(Vector v) {
+WEFT_INLINE float largest_lane(Vector v) {
 #if defined(__AVX512F__)
   return _mm512_reduce_max_ps(reinterpret_cast<__m512>(v.part[0]));
 #else
@@ -139,7 +142,7 @@ inline float largest_lane(Vector v) {
 using HalfRegister = std::uint16_t __attribute__((vector_size(kRegisterBytes / 2)));
 using ByteRegister = std::int8_t __attribute__((vector_size(kRegisterBytes / 4)));
 template <class Narrow>
-inline Integers widen(const void* p) {
+WEFT_INLINE Integers widen(const void* p) {
   Integers result;
   for (std::size_t i = 0; i < kRegisters; ++i) {
     Narrow narrow;
@@ -151,16 +154,16 @@ inline Integers widen(const void* p) {
 
 // Bits of 16 f16 (no infinities or NaN among scales) to f32: the exponent moves over by a multiplication, which also
 // gets subnormal numbers right.
-inline Vector half_to_float(const std::uint8_t* bytes) {
+WEFT_INLINE Vector half_to_float(const std::uint8_t* bytes) {
   const Integers bits = widen<HalfRegister>(bytes);
   const Vector magnitude = bits_as_float((bits & 0x7fff) << 13) * 0x1p112f;
   return bits_as_float(bits_of(magnitude) | (bits & 0x8000) << 16);
 }
 
 // kLanes numbers of a cache, whatever it keeps them as.
-inline Vector load_numbers(const float* p) { return load(p); }
+WEFT_INLINE Vector load_numbers(const float* p) { return load(p); }
 
-inline Vector load_numbers(const Half* p) {
+WEFT_INLINE Vector load_numbers(const Half* p) {
 #if defined(__AVX512F__)
   return {{reinterpret_cast<FloatRegister>(_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))))}};
 #elif defined(__F16C__)
@@ -172,7 +175,7 @@ inline Vector load_numbers(const Half* p) {
 #endif
 }
 
-inline Vector load_numbers(const std::int8_t* p) {
+WEFT_INLINE Vector load_numbers(const std::int8_t* p) {
 #if defined(__AVX512F__)
   return {{reinterpret_cast<FloatRegister>(
       _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)))))}};
@@ -187,7 +190,7 @@ inline Vector load_numbers(const std::int8_t* p) {
 }
 
 // To f16, rounded to nearest with ties to even, for |x| <= 65504.
-inline void store_halves(Half* p, Vector x) {
+WEFT_INLINE void store_halves(Half* p, Vector x) {
 #if defined(__AVX512F__)
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtps_ph(reinterpret_cast<__m512>(x.part[0]), _MM_FROUND_TO_NEAREST_INT));
 #elif defined(__F16C__)
