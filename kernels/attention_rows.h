@@ -55,7 +55,12 @@ inline void score_tiles(const float* queries, std::size_t size, const T* keys, s
                         float scores[][kBlockRows], Ahead& ahead) {
   for (; tile + Tiles <= n_tiles; tile += Tiles) {
     const T* tile_keys = keys + tile * kLanes * size;
-    Vector sums[R][Tiles] = {};
+    Vector sums[R][Tiles];
+#pragma GCC unroll 12
+    for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 8
+      for (int t = 0; t < Tiles; ++t) sums[r][t] = broadcast(0.0f);
+    }
     for (std::size_t d = 0; d < size; ++d) {
       ahead.ask(Tiles * kLanes * sizeof(T));
       Vector key[Tiles];
@@ -68,7 +73,9 @@ inline void score_tiles(const float* queries, std::size_t size, const T* keys, s
         for (int t = 0; t < Tiles; ++t) sums[r][t] = multiply_add(key[t], q, sums[r][t]);
       }
     }
+#pragma GCC unroll 12
     for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 8
       for (int t = 0; t < Tiles; ++t) store(&scores[r][(tile + static_cast<std::size_t>(t)) * kLanes], sums[r][t]);
     }
   }
@@ -79,7 +86,12 @@ inline void score_tiles(const float* queries, std::size_t size, const T* keys, s
 template <int R, int C, class T>
 inline void sum_values(float* sums, const T* values, std::size_t stride, std::size_t begin, std::size_t end,
                        const float weights[][kBlockRows], std::size_t at, Ahead& ahead) {
-  Vector total[R][C] = {};
+  Vector total[R][C];
+#pragma GCC unroll 12
+  for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 4
+    for (int c = 0; c < C; ++c) total[r][c] = broadcast(0.0f);
+  }
   for (std::size_t j = begin; j < end; ++j) {
     ahead.ask(C * kLanes * sizeof(T));
     Vector value[C];
@@ -91,7 +103,9 @@ inline void sum_values(float* sums, const T* values, std::size_t stride, std::si
       for (int c = 0; c < C; ++c) total[r][c] = multiply_add(value[c], weights[r][j], total[r][c]);
     }
   }
+#pragma GCC unroll 12
   for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 4
     for (int c = 0; c < C; ++c) store(sums + static_cast<std::size_t>(r) * stride + at + c * kLanes, total[r][c]);
   }
 }
@@ -207,7 +221,7 @@ inline void for_pieces(std::size_t n, const Use& use) {
 #if defined(__AVX512F__)
   constexpr std::size_t kTogether = 12;
 #else
-  constexpr std::size_t kTogether = 4;
+  constexpr std::size_t kTogether = 6;
 #endif
   std::size_t first = 0;
   const auto take = [&](auto count) {
@@ -217,6 +231,7 @@ inline void for_pieces(std::size_t n, const Use& use) {
     take(std::integral_constant<std::size_t, 12>{});
     take(std::integral_constant<std::size_t, 8>{});
   }
+  if constexpr (kTogether == 6) take(std::integral_constant<std::size_t, 6>{});
   take(std::integral_constant<std::size_t, 4>{});
   take(std::integral_constant<std::size_t, 3>{});
   take(std::integral_constant<std::size_t, 2>{});

@@ -51,9 +51,6 @@ inline UnpackedTile unpack_tile(const QuantizedMatrix& weight, std::size_t tile,
   return {in_place, weight.group_bytes(), scale, minimum};
 }
 
-// Keeps the compiler from moving reads and writes across what its tile instructions do not tell it that they read.
-inline void memory_barrier() { asm volatile("" ::: "memory"); }
-
 template <int Bits, bool HasMinimum>
 inline void amx_tile(const Int8Rows& rows, std::size_t row, std::size_t tile, const UnpackedTile& weight) {
   const Int8Panels panels = rows.panels();

@@ -9,6 +9,7 @@
 #endif
 
 #include <algorithm>
+#include <type_traits>
 
 #include "kernels/tile_output.h"
 #include "kernels/vector.h"
@@ -35,17 +36,6 @@ WEFT_INLINE Vector unpack(Integers word, int s) {
 #endif
 }
 
-constexpr int kChains = 2;  // two sums for each row hide the latency of multiply-add
-
-template <int R>
-WEFT_INLINE void write_rows(const QuantizedRows& rows, std::size_t row, std::size_t tile, const Vector (&total)[R]) {
-  for (int r = 0; r < R; ++r) {
-    float result[kTileRows];
-    store(result, total[r]);
-    write_tile(rows, row + static_cast<std::size_t>(r), tile, result);
-  }
-}
-
 WEFT_INLINE Vector load_scales(const std::uint8_t* p) { return load_numbers(reinterpret_cast<const Half*>(p)); }
 
 // QuantizedMatrix::head_bytes().
@@ -54,90 +44,119 @@ constexpr std::size_t head_bytes() {
   return Bits >= 16 ? 0 : kTileRows * (HasMinimum ? 4 : 2);
 }
 
-// R rows of the input, of a panel if there are several, against T tiles as the file has them.
+// Adds the groups [begin, end) of R rows of the input, of a panel if there are several, times T tiles as the file has them. Sums
+// are in memory between groups: the registers are for those within one.
 template <int R, std::size_t T, int Bits, bool HasMinimum, bool Panels>
-inline void packed_tiles(const QuantizedRows& rows, std::size_t row, std::size_t tile) {
+WEFT_INLINE void add_groups(const QuantizedRows& rows, std::size_t row, std::size_t tile, std::size_t begin, std::size_t end,
+                            float (*sums)[kTileRows]) {
   static_assert(Panels || R == 1);
   constexpr std::size_t kColumn = Panels ? kPanelRows : 1;
-  constexpr int kInWord = 32 / Bits, kWords = Bits == 32 ? kChains : 1;  // at a time: columns take turns among the chains
-  const std::size_t columns = rows.weight.columns, groups = columns / kGroup;
+  constexpr int kInWord = 32 / Bits;
+  const std::size_t columns = rows.weight.columns;
   const std::size_t group_bytes = rows.weight.group_bytes(), tile_bytes = rows.weight.tile_bytes();
   const std::uint8_t* const weight = rows.weight.data + tile * tile_bytes;
   const float* input = Panels ? rows.panels + row / kPanelRows * kPanelRows * columns + row % kPanelRows : rows.input;
-  Vector total[T][R] = {};
-  for (std::size_t g = 0; g < groups; ++g) {
+  for (std::size_t g = begin; g < end; ++g) {
     const std::uint8_t* group = weight + g * group_bytes;
-    Vector part[T][R][kChains] = {};
+    Vector part[T][R];
+    for (auto& row_parts : part) std::fill(row_parts, row_parts + R, Vector{});
     if (row == 0) {
       for (std::size_t t = 0; t < T; ++t) prefetch(group + (T + t) * tile_bytes, group_bytes);
     }
-    for (int v = 0; v < Bits; v += kWords) {
-      Integers word[T][kWords];
+    for (int v = 0; v < Bits; ++v) {
+      Integers word[T];
       for (std::size_t t = 0; t < T; ++t) {
-        const std::uint8_t* words = group + t * tile_bytes + head_bytes<Bits, HasMinimum>() + static_cast<std::size_t>(v) * sizeof(Integers);
-        for (int w = 0; w < kWords; ++w) word[t][w] = load_integers(words + static_cast<std::size_t>(w) * sizeof(Integers));
+        word[t] = load_integers(group + t * tile_bytes + head_bytes<Bits, HasMinimum>() + static_cast<std::size_t>(v) * sizeof(Integers));
       }
 #pragma GCC unroll 8
-      for (int s = 0; s < kWords * kInWord; ++s) {  // or the sums would be in memory, for want of constant indices
+      for (int s = 0; s < kInWord; ++s) {  // or the sums would be in memory, for want of constant indices
         const std::size_t column = g * kGroup + static_cast<std::size_t>(v * kInWord + s);
         for (std::size_t t = 0; t < T; ++t) {
-          const Vector q = unpack<Bits, HasMinimum>(word[t][s / kInWord], s % kInWord);
-          for (int r = 0; r < R; ++r) {
-            Vector& sum = part[t][r][s % kChains];
-            sum = multiply_add(q, input[column * kColumn + static_cast<std::size_t>(r)], sum);
-          }
+          const Vector q = unpack<Bits, HasMinimum>(word[t], s);
+          for (int r = 0; r < R; ++r) part[t][r] = multiply_add(q, input[column * kColumn + static_cast<std::size_t>(r)], part[t][r]);
         }
       }
     }
     for (std::size_t t = 0; t < T; ++t) {
       const Vector scale = Bits >= 16 ? broadcast(1.0f) : load_scales(group + t * tile_bytes);
-      for (int r = 0; r < R; ++r) total[t][r] = multiply_add(scale, part[t][r][0] + part[t][r][1], total[t][r]);
-    }
-  }
-  if constexpr (HasMinimum) {  // in a loop of its own: the one above needs all registers
-    const float* sums = rows.group_sums + row * groups;
-    for (std::size_t g = 0; g < groups; ++g) {
-      for (std::size_t t = 0; t < T; ++t) {
-        const Vector minimum = load_scales(weight + t * tile_bytes + g * group_bytes + kTileRows * 2);
-        for (int r = 0; r < R; ++r) total[t][r] = multiply_add(minimum, sums[static_cast<std::size_t>(r) * groups + g], total[t][r]);
+      for (int r = 0; r < R; ++r) {
+        float* const sum = sums[t * R + static_cast<std::size_t>(r)];
+        store(sum, multiply_add(scale, part[t][r], load(sum)));
       }
     }
+    memory_barrier();  // or the compiler would keep the sums in registers all the same
   }
-  for (std::size_t t = 0; t < T; ++t) write_rows(rows, row, tile + t, total[t]);
 }
 
-// All rows of the panels against one tile.
+// What R rows of a tile have once all groups are added: their minima come to that, and all is written.
+template <int R, bool HasMinimum>
+WEFT_INLINE void finish_tile(const QuantizedRows& rows, std::size_t row, std::size_t tile, float (*sums)[kTileRows]) {
+  if constexpr (HasMinimum) {
+    const std::size_t groups = rows.weight.columns / kGroup;
+    const float* group_sums = rows.group_sums + row * groups;
+    const std::uint8_t* minima = rows.weight.data + tile * rows.weight.tile_bytes() + kTileRows * 2;
+    Vector total[R];
+    for (int r = 0; r < R; ++r) total[r] = load(sums[r]);
+    for (std::size_t g = 0; g < groups; ++g, minima += rows.weight.group_bytes()) {
+      const Vector minimum = load_scales(minima);
+      for (int r = 0; r < R; ++r) total[r] = multiply_add(minimum, group_sums[static_cast<std::size_t>(r) * groups + g], total[r]);
+    }
+    for (int r = 0; r < R; ++r) store(sums[r], total[r]);
+  }
+  for (int r = 0; r < R; ++r) write_tile(rows, row + static_cast<std::size_t>(r), tile, sums[r]);
+}
+
+template <std::size_t T, int Bits, bool HasMinimum>
+inline void one_row(const QuantizedRows& rows, std::size_t tile) {
+  alignas(64) float sums[T][kTileRows] = {};
+  add_groups<1, T, Bits, HasMinimum, false>(rows, 0, tile, 0, rows.weight.columns / kGroup, sums);
+  for (std::size_t t = 0; t < T; ++t) finish_tile<1, HasMinimum>(rows, 0, tile + t, sums + t);
+}
+
+// All rows of the panels against one tile: as many rows as share a weight's registers, and a part of the columns whose weights stay
+// in the first-level cache while many rows pass over them. The sums' order is that of one row.
 template <int Bits, bool HasMinimum>
-inline void packed_rows(const QuantizedRows& rows, std::size_t tile) {
+inline void many_rows(const QuantizedRows& rows, std::size_t tile) {
+  constexpr std::size_t kPassing = 64, kPartBytes = 16384;
+  const std::size_t groups = rows.weight.columns / kGroup;
+  const std::size_t part = std::max<std::size_t>(1, kPartBytes / rows.weight.group_bytes());
+  for (std::size_t first = 0; first < rows.m; first += kPassing) {
+    alignas(64) float sums[kPassing][kTileRows] = {};
+    const std::size_t last = std::min(rows.m, first + kPassing);
+    for (std::size_t begin = 0; begin < groups; begin += part) {
+      const std::size_t end = std::min(groups, begin + part);
+      std::size_t row = first;
+      const auto pass = [&](auto count) {
+        constexpr int kRows = decltype(count)::value;
+        for (; row + kRows <= last; row += kRows) {
+          add_groups<kRows, 1, Bits, HasMinimum, true>(rows, row, tile, begin, end, sums + (row - first));
+          if (end == groups) finish_tile<kRows, HasMinimum>(rows, row, tile, sums + (row - first));
+        }
+      };
 #if defined(__AVX512F__)
-  constexpr int kRows = 8;  // as many as leave room in 32 registers
-#else
-  constexpr int kRows = 2;  // what 16 registers of half the width hold
+      pass(std::integral_constant<int, 8>{});  // as many as leave room in 32 registers; 16 of half the width hold 4
 #endif
-  std::size_t row = 0;
-  for (; row + kRows <= rows.m; row += kRows) packed_tiles<kRows, 1, Bits, HasMinimum, true>(rows, row, tile);
-  if constexpr (kRows > 4) {
-    for (; row + 4 <= rows.m; row += 4) packed_tiles<4, 1, Bits, HasMinimum, true>(rows, row, tile);
+      pass(std::integral_constant<int, 4>{});
+      pass(std::integral_constant<int, 2>{});
+      pass(std::integral_constant<int, 1>{});
+    }
   }
-  if constexpr (kRows > 2) {
-    for (; row + 2 <= rows.m; row += 2) packed_tiles<2, 1, Bits, HasMinimum, true>(rows, row, tile);
-  }
-  for (; row < rows.m; ++row) packed_tiles<1, 1, Bits, HasMinimum, true>(rows, row, tile);
 }
 
 template <int Bits, bool HasMinimum>
 void quantized_tiles(const QuantizedRows& rows, std::size_t begin, std::size_t end) {
   std::size_t tile = begin;
-  if (rows.m == 1) {
-#if defined(__AVX512F__)
-    constexpr std::size_t kAtOnce = 4;  // streams of weights, which hide more of the memory's latency than one
-#else
-    constexpr std::size_t kAtOnce = 2;
-#endif
-    for (; tile + kAtOnce <= end; tile += kAtOnce) packed_tiles<1, kAtOnce, Bits, HasMinimum, false>(rows, 0, tile);
-    for (; tile < end; ++tile) packed_tiles<1, 1, Bits, HasMinimum, false>(rows, 0, tile);
+  if (rows.m > 1) {
+    for (; tile < end; ++tile) many_rows<Bits, HasMinimum>(rows, tile);
+    return;
   }
-  for (; tile < end; ++tile) packed_rows<Bits, HasMinimum>(rows, tile);
+#if defined(__AVX512F__)
+  constexpr std::size_t kAtOnce = 4;  // streams of weights, which hide more of the memory's latency than one
+#else
+  constexpr std::size_t kAtOnce = 2;
+#endif
+  for (; tile + kAtOnce <= end; tile += kAtOnce) one_row<kAtOnce, Bits, HasMinimum>(rows, tile);
+  for (; tile < end; ++tile) one_row<1, Bits, HasMinimum>(rows, tile);
 }
 
 }  // namespace

@@ -34,6 +34,9 @@ constexpr std::size_t kRegisters = kLanes * sizeof(float) / kRegisterBytes;
 using FloatRegister = float __attribute__((vector_size(kRegisterBytes)));
 using IntegerRegister = std::int32_t __attribute__((vector_size(kRegisterBytes)));
 
+// Keeps the compiler from moving reads and writes across this place.
+WEFT_INLINE void memory_barrier() { asm volatile("" ::: "memory"); }
+
 struct Vector {
   FloatRegister part[kRegisters];
 };
