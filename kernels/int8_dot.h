@@ -68,14 +68,21 @@ WEFT_INLINE Part four_codes(const std::int8_t* p) {
   return _mm256_set1_epi32(word);
 }
 WEFT_INLINE Sum zero4() { return _mm256_setzero_si256(); }
-WEFT_INLINE Sum add4(Sum sum, Part weights, Part codes) { return _mm256_add_epi16(sum, _mm256_maddubs_epi16(weights, codes)); }
+// Else GCC makes all of a group's products first, in memory, and then their sum.
+WEFT_INLINE Sum one_by_one(Sum sum) {
+  asm volatile("" : "+x"(sum));
+  return sum;
+}
+WEFT_INLINE Sum add4(Sum sum, Part weights, Part codes) {
+  return one_by_one(_mm256_add_epi16(sum, _mm256_maddubs_epi16(weights, codes)));
+}
 WEFT_INLINE FloatPart total4(Sum sum) { return _mm256_cvtepi32_ps(_mm256_madd_epi16(sum, _mm256_set1_epi16(1))); }
 WEFT_INLINE Sum start8(const std::int32_t*) { return _mm256_setzero_si256(); }
 WEFT_INLINE Part prepare8(Part weights) { return weights; }
 // |w| * (sign of w) x: the instruction takes unsigned times signed; 2 * 128 * 127 fits its i16.
 WEFT_INLINE Sum add8(Sum sum, Part weights, Part codes) {
   const __m256i pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(weights), _mm256_sign_epi8(codes, weights));
-  return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+  return one_by_one(_mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1))));
 }
 WEFT_INLINE FloatPart total8(Sum sum) { return _mm256_cvtepi32_ps(sum); }
 

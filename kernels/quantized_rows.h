@@ -117,9 +117,9 @@ inline void one_row(const QuantizedRows& rows, std::size_t tile) {
 // in the first-level cache while many rows pass over them. The sums' order is that of one row.
 template <int Bits, bool HasMinimum>
 inline void many_rows(const QuantizedRows& rows, std::size_t tile) {
-  constexpr std::size_t kPassing = 64, kPartBytes = 16384;
+  constexpr std::size_t kPassing = 64, kFirstLevel = 16384;  // rows; bytes, half of the smallest such caches
   const std::size_t groups = rows.weight.columns / kGroup;
-  const std::size_t part = std::max<std::size_t>(1, kPartBytes / rows.weight.group_bytes());
+  const std::size_t part = std::max<std::size_t>(1, kFirstLevel / rows.weight.group_bytes());
   for (std::size_t first = 0; first < rows.m; first += kPassing) {
     alignas(64) float sums[kPassing][kTileRows] = {};
     const std::size_t last = std::min(rows.m, first + kPassing);
