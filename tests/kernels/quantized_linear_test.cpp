@@ -257,6 +257,13 @@ INSTANTIATE_TEST_SUITE_P(Floats, Quantized,
                          testing::Combine(testing::Values(1, 3, 8, 43), testing::Values(1, 50, 192), testing::Values(32, 96, 576),
                                           testing::Values(16, 32), testing::Values(false)));
 
+// More rows and columns than pass over a tile's weights at a time.
+INSTANTIATE_TEST_SUITE_P(Parts, Quantized,
+                         testing::Combine(testing::Values(67, 130), testing::Values(50), testing::Values(2080), testing::Values(4, 8, 16, 32),
+                                          testing::Values(false)));
+INSTANTIATE_TEST_SUITE_P(PartsWithMinima, Quantized,
+                         testing::Combine(testing::Values(67), testing::Values(50), testing::Values(2080), testing::Values(4, 8), testing::Values(true)));
+
 TEST(QuantizedEmbedding, UnpacksEveryFieldOfTheLayout) {
   // One tile, one group, 4 bits with minima: row 2 has scale 0.5, minimum -1, codes 0, 1, 2, ... 15, 0, 1, ...
   QuantizedMatrix matrix{nullptr, 3, 32, 4, true};
