@@ -13,7 +13,6 @@
 namespace weft::tokenizer {
 namespace {
 
-constexpr std::size_t kMostDead = 1 << 16;  // places that are remembered from one text to the next
 constexpr std::size_t kShort = 48;  // symbols up to which a plain search for the lowest rank beats the heap
 
 }  // namespace
@@ -136,20 +135,14 @@ Bpe::Bpe(std::vector<Merge> merges, BpeAlphabet alphabet, PieceTable words, bool
       others.push_back({words_[id], static_cast<std::uint32_t>(id)});
     }
   }
-  sound_ = PieceTrie(std::vector(sound));
+  std::vector<PieceTrie::Entry> whole = sound;
+  sound_ = PieceTrie(std::move(sound));
   // Some files have one piece under several ids: the one that merges make counts, then the first.
   std::erase_if(others, [&](const auto& entry) { return sound_.find(entry.piece) != PieceTrie::kValues; });
   std::reverse(others.begin(), others.end());
   any_others_ = !others.empty();
-  others_ = PieceTrie(std::vector(others));
-  // Of one piece's ids, the one that the tries know.
-  std::vector<WordTable::Word> whole;
-  for (const auto& [piece, id] : sound) {
-    if (sound_.find(piece) == id) whole.push_back({piece, id});
-  }
-  for (const auto& [piece, id] : others) {
-    if (others_.find(piece) == id) whole.push_back({piece, id});
-  }
+  whole.insert(whole.end(), others.begin(), others.end());
+  others_ = PieceTrie(std::move(others));
   whole_ = WordTable(whole);
   by_match_ = true;
   words_ = PieceTable();
@@ -328,7 +321,7 @@ void Bpe::Encoder::begin(std::size_t text_bytes) {
 void Bpe::Encoder::end() {
   give_back(ids_);
   give_back(cache_->shorter);
-  if (cache_->dead.capacity() > kMostDead) std::vector<bool>().swap(cache_->dead);
+  give_back(cache_->dead);
 }
 
 // A word of at most Cache::kLongest bytes that isn't a small entry.

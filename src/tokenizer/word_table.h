@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "array.h"
+#include "piece_trie.h"
 #include "weft/token.h"
 
 namespace weft::tokenizer {
@@ -60,25 +61,18 @@ struct ShortWord {
 
 class WordTable {
  public:
-  static constexpr std::size_t kLongest = 12;                ///< bytes of a word
-  static constexpr std::uint32_t kIds = std::uint32_t{1} << 24;  ///< one more than the largest id
+  static constexpr std::size_t kLongest = 12;  ///< bytes of a word
 
-  struct Word {
-    std::string_view text;
-    std::uint32_t id;
-  };
   WordTable() = default;
-  /// @param words  Most wanted first, each once. What is too long or finds no room isn't kept: who asks must know another way.
-  explicit WordTable(const std::vector<Word>& words) {
-    std::vector<Entry> entries(kLine * (words.size() * 2 / 5 + 1));
-    entries_ = Array<Entry>(std::move(entries));
-    for (const Word& word : words) {
-      if (word.text.empty() || word.text.size() > kLongest) continue;
-      const ShortWord bytes = ShortWord::of(word.text, 0, word.text.size());
-      const std::size_t line = line_of(bytes.hash());
-      for (std::size_t i = line; i < line + kLine; ++i) {
-        if (entries_[i].size_and_id != 0) continue;
-        entries_.at(i) = {bytes.a, static_cast<std::uint32_t>(bytes.b), static_cast<std::uint32_t>(word.text.size()) | word.id << 8};
+  /// @param words  Most wanted first. Of several for one piece, the last one counts, as in a PieceTrie. What is too long or finds no
+  ///               room isn't kept: who asks must know another way.
+  explicit WordTable(const std::vector<PieceTrie::Entry>& words) : lines_(std::vector<Line>(words.size() * 2 / 5 + 1)) {
+    for (const auto& [piece, id] : words) {
+      if (piece.empty() || piece.size() > kLongest) continue;
+      const ShortWord word = ShortWord::of(piece, 0, piece.size());
+      for (Entry& entry : lines_.at(line_of(word.hash()))) {
+        if (entry.size_and_id != 0 && !entry.is(word, piece.size())) continue;
+        entry = {word.a, static_cast<std::uint32_t>(word.b), static_cast<std::uint32_t>(piece.size()) | id << 8};
         break;
       }
     }
@@ -87,36 +81,34 @@ class WordTable {
   /// The id of the word of `size` bytes, or -1. That of a forged file may be any.
   [[nodiscard]] Token find(const ShortWord& word, std::size_t size, std::uint64_t hash) const {
     if (size == 0) return -1;  // what is free has no bytes either
-    const Entry* const line = entries_.data() + line_of(hash);
-    for (std::size_t i = 0; i < kLine; ++i) {
-      if (line[i].a == word.a && line[i].b == word.b && (line[i].size_and_id & 255) == size) {
-        return static_cast<Token>(line[i].size_and_id >> 8);
-      }
+    for (const Entry& entry : lines_[line_of(hash)]) {
+      if (entry.is(word, size)) return static_cast<Token>(entry.size_and_id >> 8);
     }
     return -1;
   }
   /// Asks for what find() will look at.
-  void prefetch(std::uint64_t hash) const { __builtin_prefetch(entries_.data() + line_of(hash)); }
-  [[nodiscard]] bool empty() const { return entries_.empty(); }
+  void prefetch(std::uint64_t hash) const { __builtin_prefetch(lines_.data() + line_of(hash)); }
+  [[nodiscard]] bool empty() const { return lines_.empty(); }
 
   template <typename Archive, typename Self>
   static void fields(Archive& archive, Self& self) {
-    archive(self.entries_);
-    if constexpr (Archive::kReads) archive.demand(self.entries_.size() % kLine == 0, "has a table of words that ends within a line");
+    archive(self.lines_);
   }
 
  private:
-  static constexpr std::size_t kLine = 4;
   struct Entry {
     std::uint64_t a = 0;
     std::uint32_t b = 0;
     std::uint32_t size_and_id = 0;  // 0: free
-  };
-  [[nodiscard]] std::size_t line_of(std::uint64_t hash) const {
-    return static_cast<std::size_t>((hash >> 32) * (entries_.size() / kLine) >> 32) * kLine;
-  }
 
-  Array<Entry> entries_;
+    [[nodiscard]] bool is(const ShortWord& word, std::size_t size) const {
+      return a == word.a && b == word.b && (size_and_id & 255) == size;
+    }
+  };
+  using Line = std::array<Entry, 4>;  // of a processor's cache; in a mapped file it is one
+  [[nodiscard]] std::size_t line_of(std::uint64_t hash) const { return static_cast<std::size_t>((hash >> 32) * lines_.size() >> 32); }
+
+  Array<Line> lines_;
 };
 
 }  // namespace weft::tokenizer

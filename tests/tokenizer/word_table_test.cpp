@@ -18,7 +18,7 @@ Token find(const WordTable& table, std::string_view word) {
 TEST(WordTable, FindsWordsByAllOfTheirBytes) {
   using namespace std::string_literals;
   const std::vector<std::string> words{"a"s, "a\0"s, "a\0\0"s, "\0"s, " the"s, "twelve bytes"s};
-  std::vector<WordTable::Word> entries;
+  std::vector<PieceTrie::Entry> entries;
   for (const std::string& word : words) entries.push_back({word, static_cast<std::uint32_t>(entries.size()) + 7});
   const WordTable table(entries);
   for (std::size_t i = 0; i < words.size(); ++i) EXPECT_EQ(find(table, words[i]), static_cast<Token>(i) + 7) << words[i];
@@ -35,7 +35,7 @@ TEST(WordTable, KeepsMostOfManyWordsTheFirstOnesAboveAll) {
   }
   std::vector<std::string> shuffled(words.begin(), words.end());
   std::shuffle(shuffled.begin(), shuffled.end(), random);
-  std::vector<WordTable::Word> entries;
+  std::vector<PieceTrie::Entry> entries;
   for (const std::string& word : shuffled) entries.push_back({word, static_cast<std::uint32_t>(entries.size())});
   const WordTable table(entries);
   std::size_t kept[2] = {};
@@ -46,6 +46,12 @@ TEST(WordTable, KeepsMostOfManyWordsTheFirstOnesAboveAll) {
   }
   EXPECT_GT(kept[0], entries.size() * 49 / 100);
   EXPECT_GT(kept[1], entries.size() * 42 / 100);
+}
+
+TEST(WordTable, TakesTheLastOfSeveralForOnePiece) {
+  const WordTable table({{"one", 1}, {"two", 2}, {"one", 3}});
+  EXPECT_EQ(find(table, "one"), 3);
+  EXPECT_EQ(find(table, "two"), 2);
 }
 
 TEST(WordTable, LeavesOutWhatIsTooLong) {
