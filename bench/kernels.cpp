@@ -9,6 +9,7 @@
 // larger than the caches where decoding's would be; what a step has in its caches is measured there, and can pass 100% of the memory's speed.
 
 #include <algorithm>
+#include <charconv>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -64,7 +65,8 @@ class Report {
   [[nodiscard]] bool wants(const std::string& name) const { return name.find(filter_) != std::string::npos; }
   void row(const std::string& name, double seconds, double bytes, double multiply_adds, Activations kind = Activations::kFloat32) const {
     const double gbs = bytes / seconds / 1e9, gops = 2 * multiply_adds / seconds / 1e9;
-    const double limit = kind == Activations::kFloat32 ? limits_.f32_gops : std::max(limits_.int8_gops, limits_.amx_gops);
+    const double limit = kind == Activations::kInt8 ? std::max(limits_.int8_gops, limits_.amx_gops)
+                         : kind == Activations::kBFloat16 ? std::max(limits_.bf16_gops, limits_.f32_gops) : limits_.f32_gops;
     std::printf("%-66s %10.1f us %8.1f GB/s %4.0f%%", name.c_str(), seconds * 1e6, gbs, 100 * gbs / limits_.read_gbs);
     if (multiply_adds > 0) std::printf(" %8.1f Gop/s %4.0f%%", gops, limit > 0 ? 100 * gops / limit : 0.0);
     std::printf("\n");
@@ -87,7 +89,7 @@ std::vector<float> random_floats(std::size_t n) {
 void bench_quantized(const Report& report, const ParallelFor& parallel_for, std::size_t m, std::size_t n, std::size_t k, int bits,
                      bool minimum, Activations activations, bool fused = false) {
   const std::string name = std::string("quantized_linear ") + std::to_string(bits) + " bit" + (minimum ? " with minima" : "") +
-                           (activations == Activations::kInt8 ? ", int8 " : ", f32 ") + std::to_string(m) + "x" + std::to_string(k) + "x" +
+                           (activations == Activations::kInt8 ? ", int8 " : activations == Activations::kBFloat16 ? ", bf16 " : ", f32 ") + std::to_string(m) + "x" + std::to_string(k) + "x" +
                            std::to_string(n) + (fused ? ", norm and gate" : "");
   if (!report.wants(name)) return;
   QuantizedMatrix matrix{nullptr, n, k, bits, minimum};
@@ -263,13 +265,13 @@ void run(std::size_t threads, const std::string& filter, bool only_limits) {
   const bench::Limits limits =
       bench::measure_limits(parallel_for, threads, [](const std::function<void()>& call) { return fast_call(call, 1.0); });
   if (only_limits) {
-    std::printf("read_gbs %.2f\nread_96mib_gbs %.2f\nf32_gops %.1f\nint8_gops %.1f\namx_gops %.1f\n", limits.read_gbs, limits.cached_gbs,
-                limits.f32_gops, limits.int8_gops, limits.amx_gops);
+    std::printf("read_gbs %.2f\nread_96mib_gbs %.2f\nf32_gops %.1f\nbf16_gops %.1f\nint8_gops %.1f\namx_gops %.1f\n", limits.read_gbs, limits.cached_gbs,
+                limits.f32_gops, limits.bf16_gops, limits.int8_gops, limits.amx_gops);
     return;
   }
-  std::printf("%zu threads, %s: reads %.1f GB/s from memory, %.1f within 96 MiB; multiply-adds, Gop/s: %.0f of f32, %.0f of int8, %.0f of "
-              "int8 by AMX\n\n",
-              threads, variant().name, limits.read_gbs, limits.cached_gbs, limits.f32_gops, limits.int8_gops, limits.amx_gops);
+  std::printf("%zu threads, %s: reads %.1f GB/s from memory, %.1f within 96 MiB; multiply-adds, Gop/s: %.0f of f32, %.0f of bf16, %.0f of "
+              "int8, %.0f of int8 by AMX\n\n",
+              threads, variant().name, limits.read_gbs, limits.cached_gbs, limits.f32_gops, limits.bf16_gops, limits.int8_gops, limits.amx_gops);
   const Report report(limits, filter);
   struct Shape {
     std::size_t n, k;
@@ -281,6 +283,7 @@ void run(std::size_t threads, const std::string& filter, bool only_limits) {
         bench_quantized(report, parallel_for, m, shape.n, shape.k, 4, true, activations);
         bench_quantized(report, parallel_for, m, shape.n, shape.k, 8, false, activations);
       }
+      bench_quantized(report, parallel_for, m, shape.n, shape.k, 16, false, Activations::kBFloat16);
       for (const int bits : {16, 32}) bench_quantized(report, parallel_for, m, shape.n, shape.k, bits, false, Activations::kFloat32);
       bench_linear(report, parallel_for, m, shape.n, shape.k);
     }
@@ -316,7 +319,12 @@ int main(int argc, char** argv) {
     if (option == "--limits") {
       only_limits = true;
     } else if (option == "--threads" && has_value) {
-      threads = static_cast<std::size_t>(std::clamp(std::atoi(argv[++i]), 1, 1024));
+      const std::string_view value = argv[++i];
+      const auto [rest, error] = std::from_chars(value.data(), value.data() + value.size(), threads);
+      if (error != std::errc{} || rest != value.data() + value.size() || threads < 1 || threads > 1024) {
+        std::fprintf(stderr, "kernels_bench: --threads takes a whole number from 1 to 1024, and not '%s'\n", argv[i]);
+        return 2;
+      }
     } else if (option == "--filter" && has_value) {
       filter = argv[++i];
     } else {

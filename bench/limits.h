@@ -1,4 +1,4 @@
-// What this machine does at most: bytes read, multiply-adds of f32 and of 8 bits. Everything else is measured against it.
+// What this machine does at most: bytes read, multiply-adds of f32, of bfloat16 and of 8 bits. Everything else is measured against it.
 //
 // Each loop is written for the widest instructions that the processor has, without any of weft's kernels: a kernel can't be its
 // own limit.
@@ -38,8 +38,8 @@ WEFT_TARGET("avx2") inline std::uint64_t read_avx2(const std::uint8_t* data, std
   for (std::size_t i = 0; i < each; i += 128) {
     for (std::size_t stream = 0; stream < 4; ++stream) {
       const std::uint8_t* p = data + stream * each + i;
-      __builtin_prefetch(p + 2048, 0, 2);
-      __builtin_prefetch(p + 2048 + 64, 0, 2);
+      __builtin_prefetch(p + 2048, 0, 3);
+      __builtin_prefetch(p + 2048 + 64, 0, 3);
       for (std::size_t j = 0; j < 4; ++j) sum[j] = _mm256_xor_si256(sum[j], _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p + 32 * j)));
     }
   }
@@ -55,8 +55,8 @@ WEFT_TARGET("avx512f") inline std::uint64_t read_avx512(const std::uint8_t* data
   for (std::size_t i = 0; i < each; i += 128) {
     for (std::size_t stream = 0; stream < 4; ++stream) {
       const std::uint8_t* p = data + stream * each + i;
-      __builtin_prefetch(p + 2048, 0, 2);
-      __builtin_prefetch(p + 2048 + 64, 0, 2);
+      __builtin_prefetch(p + 2048, 0, 3);
+      __builtin_prefetch(p + 2048 + 64, 0, 3);
       sum[0] = _mm512_xor_si512(sum[0], _mm512_loadu_si512(p));
       sum[1] = _mm512_xor_si512(sum[1], _mm512_loadu_si512(p + 64));
     }
@@ -114,6 +114,18 @@ WEFT_TARGET("avx512f,avx512vnni") inline std::size_t int8_vnni(std::size_t n, Fl
   }
   for (std::size_t j = 0; j < kChains; ++j) _mm512_storeu_ps(out + 16 * j, _mm512_castsi512_ps(sum[j]));
   return 64;
+}
+
+WEFT_TARGET("avx512f,avx512bf16") inline std::size_t bf16_avx512(std::size_t n, Floats& out) {
+  __m512 sum[kChains] = {};
+  __m512i x = _mm512_castps_si512(_mm512_set1_ps(out[0])), y = x;
+  for (auto& chain : sum) __asm__ volatile("" : "+v"(chain));
+  for (std::size_t i = 0; i < n; ++i) {
+    for (std::size_t j = 0; j < kChains; ++j) sum[j] = _mm512_dpbf16_ps(sum[j], (__m512bh)x, (__m512bh)y);
+    __asm__ volatile("" : "+v"(x), "+v"(y));
+  }
+  for (std::size_t j = 0; j < kChains; ++j) _mm512_storeu_ps(out + 16 * j, sum[j]);
+  return 32;
 }
 
 // Four accumulators of 16 x 16 from two tiles of each side, as a matrix product has them.
@@ -187,8 +199,8 @@ inline std::uint64_t read_plain(const std::uint8_t* data, std::size_t bytes) {
   for (std::size_t i = 0; i < each; i += 16) {
     for (std::size_t stream = 0; stream < 4; ++stream) {
       const std::uint64_t* p = reinterpret_cast<const std::uint64_t*>(data) + stream * each + i;
-      __builtin_prefetch(p + 256, 0, 2);
-      __builtin_prefetch(p + 256 + 8, 0, 2);
+      __builtin_prefetch(p + 256, 0, 3);
+      __builtin_prefetch(p + 256 + 8, 0, 3);
       for (std::size_t j = 0; j < 16; ++j) sum[j] ^= p[j];
     }
   }
@@ -217,6 +229,15 @@ inline std::size_t f32_multiply_adds(std::size_t n, Floats& out) {
   return 0;
 }
 
+inline std::size_t bf16_multiply_adds(std::size_t n, Floats& out) {
+#if defined(__x86_64__)
+  if (__builtin_cpu_supports("avx512bf16")) return bf16_avx512(n, out);
+#endif
+  (void)n;
+  (void)out;
+  return 0;
+}
+
 inline std::size_t int8_multiply_adds(std::size_t n, Floats& out) {
 #if defined(__x86_64__)
   if (__builtin_cpu_supports("avx512vnni")) return int8_vnni(n, out);
@@ -233,6 +254,7 @@ struct Limits {
   double read_gbs = 0;    ///< From memory: 1 GiB, more than caches hold.
   double cached_gbs = 0;  ///< Of 96 MiB again and again, what a model of 135M parameters has in 4 bits.
   double f32_gops = 0;    ///< A multiply-add is two operations.
+  double bf16_gops = 0;   ///< 0: the processor has none of its own.
   double int8_gops = 0;   ///< Of vectors.
   double amx_gops = 0;    ///< Of tiles of 8 bits; 0 without.
 };
@@ -276,6 +298,7 @@ inline Limits measure_limits(const kernels::ParallelFor& parallel_for, std::size
     });
   };
   limits.f32_gops = vectors(f32_multiply_adds);
+  limits.bf16_gops = vectors(bf16_multiply_adds);
   limits.int8_gops = vectors(int8_multiply_adds);
 #if defined(__x86_64__)
   if (have_amx()) {

@@ -20,10 +20,17 @@
 namespace weft::kernels::WEFT_VARIANT {
 namespace {
 
+// Input rows that share a weight's registers, a part of a panel, and tiles that share an input's: at most a panel's half of rows, for
+// which reading the weights costs most, and more, for which the products do.
+struct Int8Shape {
+  int rows;
+  std::size_t tiles;
+};
+
 #if !defined(WEFT_PORTABLE_INT8) && defined(__AVX512VNNI__)
 
 constexpr std::size_t kPartFeatures = 16;
-constexpr int kInt8Rows = 8;  // input rows that share a weight's registers; a part of a panel
+constexpr Int8Shape kOfFewRows{8, 2}, kOfManyRows{4, 3};
 using Part = __m512i;
 using FloatPart = __m512;
 using Sum = __m512i;
@@ -54,7 +61,7 @@ WEFT_INLINE void store_part(float* p, FloatPart v) { _mm512_storeu_ps(p, v); }
 #elif !defined(WEFT_PORTABLE_INT8) && defined(__AVX2__)
 
 constexpr std::size_t kPartFeatures = 8;
-constexpr int kInt8Rows = 4;
+constexpr Int8Shape kOfFewRows{4, 1}, kOfManyRows{4, 1};
 using Part = __m256i;
 using FloatPart = __m256;
 using Sum = __m256i;  // with 4 bits of i16 pairs: a group's 8 products of 2 * 15 * 127 at most fit; with 8 of i32
@@ -95,7 +102,7 @@ WEFT_INLINE void store_part(float* p, FloatPart v) { _mm256_storeu_ps(p, v); }
 #elif !defined(WEFT_PORTABLE_INT8) && defined(__ARM_FEATURE_DOTPROD)
 
 constexpr std::size_t kPartFeatures = 4;
-constexpr int kInt8Rows = 4;
+constexpr Int8Shape kOfFewRows{4, 1}, kOfManyRows{4, 1};
 using Part = int8x16_t;
 using FloatPart = float32x4_t;
 using Sum = int32x4_t;
@@ -125,7 +132,11 @@ WEFT_INLINE void store_part(float* p, FloatPart v) { vst1q_f32(p, v); }
 #else  // portable, with AVX-512's shapes: what that variant computes, on any processor
 
 constexpr std::size_t kPartFeatures = 16;
-constexpr int kInt8Rows = 8;
+#if defined(WEFT_PORTABLE_INT8)
+constexpr Int8Shape kOfFewRows{8, 2}, kOfManyRows{4, 3};
+#else
+constexpr Int8Shape kOfFewRows{4, 1}, kOfManyRows{4, 1};  // without vectors, more is only more code
+#endif
 using Part = std::array<std::uint8_t, 4 * kPartFeatures>;
 using FloatPart = std::array<float, kPartFeatures>;
 using Sum = std::array<std::int32_t, kPartFeatures>;

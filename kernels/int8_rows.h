@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <type_traits>
 
 #include "kernels/int8_dot.h"
 #include "kernels/tile_output.h"
@@ -30,32 +31,45 @@ WEFT_INLINE Part four_weights(const std::uint8_t* words, std::size_t v, std::siz
   return prepare8(load_part(words + v * 4 * kTileRows + p * kPartBytes));
 }
 
-// One group's dot products of R rows, `codes` and `starts` being the first one's, with the tile's features, as floats.
-template <int R, int Bits>
-WEFT_INLINE void group_dots(const std::int8_t* codes, const std::int32_t* starts, const std::uint8_t* words, FloatPart dots[R][kParts]) {
-  Sum sums[R][kParts];
+// One group's dot products of R rows, `codes` and `starts` being the first one's, with the features of T tiles, as floats. Asks
+// for the words at `next`, one line at a time: many at once would take all of the buffers that loads from the second-level cache want, too.
+template <int R, std::size_t T, int Bits>
+WEFT_INLINE void group_dots(const std::int8_t* codes, const std::int32_t* starts, const std::uint8_t* words, std::size_t tile_bytes,
+                            const std::uint8_t* next, FloatPart dots[R][T][kParts]) {
+  Sum sums[R][T][kParts];
   for (int r = 0; r < R; ++r) {
-    for (std::size_t p = 0; p < kParts; ++p) {
-      if constexpr (Bits == 4) sums[r][p] = zero4();
-      else sums[r][p] = start8(starts + r);
+    for (std::size_t t = 0; t < T; ++t) {
+      for (std::size_t p = 0; p < kParts; ++p) {
+        if constexpr (Bits == 4) sums[r][t][p] = zero4();
+        else sums[r][t][p] = start8(starts + r);
+      }
     }
   }
 #pragma GCC unroll 8
   for (std::size_t v = 0; v < 8; ++v) {
-    Part weights[kParts];
-    for (std::size_t p = 0; p < kParts; ++p) weights[p] = four_weights<Bits>(words, v, p);
+    if (Bits == 8 || v % 2 == 0) {
+      for (std::size_t t = 0; t < T; ++t) prefetch(next + t * tile_bytes + (Bits == 8 ? v : v / 2) * 64, 64);
+    }
+    Part weights[T][kParts];
+    for (std::size_t t = 0; t < T; ++t) {
+      for (std::size_t p = 0; p < kParts; ++p) weights[t][p] = four_weights<Bits>(words + t * tile_bytes, v, p);
+    }
     for (int r = 0; r < R; ++r) {
       const Part x = four_codes(codes + static_cast<std::size_t>(r) * kGroup + v * 4);
-      for (std::size_t p = 0; p < kParts; ++p) {
-        if constexpr (Bits == 4) sums[r][p] = add4(sums[r][p], weights[p], x);
-        else sums[r][p] = add8(sums[r][p], weights[p], x);
+      for (std::size_t t = 0; t < T; ++t) {
+        for (std::size_t p = 0; p < kParts; ++p) {
+          if constexpr (Bits == 4) sums[r][t][p] = add4(sums[r][t][p], weights[t][p], x);
+          else sums[r][t][p] = add8(sums[r][t][p], weights[t][p], x);
+        }
       }
     }
   }
   for (int r = 0; r < R; ++r) {
-    for (std::size_t p = 0; p < kParts; ++p) {
-      if constexpr (Bits == 4) dots[r][p] = total4(sums[r][p]);
-      else dots[r][p] = total8(sums[r][p]);
+    for (std::size_t t = 0; t < T; ++t) {
+      for (std::size_t p = 0; p < kParts; ++p) {
+        if constexpr (Bits == 4) dots[r][t][p] = total4(sums[r][t][p]);
+        else dots[r][t][p] = total8(sums[r][t][p]);
+      }
     }
   }
 }
@@ -72,19 +86,26 @@ WEFT_INLINE FloatPart add_group(FloatPart total, FloatPart dots, FloatPart scale
   return total;
 }
 
-// Adds a group's share of R rows of a panel to their totals. `at`: Int8Panels::at() of the first row.
-template <int R, int Bits, bool HasMinimum>
-WEFT_INLINE void add_products(const Int8Rows& rows, std::size_t at, const std::uint8_t* group, FloatPart (&total)[R][kParts]) {
-  FloatPart dots[R][kParts], scale[kParts], minimum[kParts] = {};
-  group_dots<R, Bits>(rows.codes + at * kGroup, rows.starts + at, group + kTileRows * (HasMinimum ? 4 : 2), dots);
-  for (std::size_t p = 0; p < kParts; ++p) {
-    scale[p] = load_halves(group + 2 * p * kPartFeatures);
-    if constexpr (HasMinimum) minimum[p] = load_halves(group + 2 * (kTileRows + p * kPartFeatures));
+// Adds a group's share of R rows of a panel to their totals. `at`: Int8Panels::at() of the first row. Asks for the group at `next`.
+template <int R, std::size_t T, int Bits, bool HasMinimum>
+WEFT_INLINE void add_products(const Int8Rows& rows, std::size_t at, const std::uint8_t* group, std::size_t tile_bytes,
+                              const std::uint8_t* next, FloatPart (&total)[R][T][kParts]) {
+  FloatPart dots[R][T][kParts], scale[T][kParts], minimum[T][kParts] = {};
+  constexpr std::size_t kHead = kTileRows * (HasMinimum ? 4 : 2);
+  group_dots<R, T, Bits>(rows.codes + at * kGroup, rows.starts + at, group + kHead, tile_bytes, next, dots);
+  for (std::size_t t = 0; t < T; ++t) prefetch(next + t * tile_bytes + Bits * 64, kHead);
+  for (std::size_t t = 0; t < T; ++t) {
+    for (std::size_t p = 0; p < kParts; ++p) {
+      scale[t][p] = load_halves(group + t * tile_bytes + 2 * p * kPartFeatures);
+      if constexpr (HasMinimum) minimum[t][p] = load_halves(group + t * tile_bytes + 2 * (kTileRows + p * kPartFeatures));
+    }
   }
   for (int r = 0; r < R; ++r) {
     const FloatPart x_scale = same(rows.scales[at + static_cast<std::size_t>(r)]), x_sum = same(rows.sums[at + static_cast<std::size_t>(r)]);
-    for (std::size_t p = 0; p < kParts; ++p) {
-      total[r][p] = add_group<Bits, HasMinimum>(total[r][p], dots[r][p], scale[p], minimum[p], x_scale, x_sum);
+    for (std::size_t t = 0; t < T; ++t) {
+      for (std::size_t p = 0; p < kParts; ++p) {
+        total[r][t][p] = add_group<Bits, HasMinimum>(total[r][t][p], dots[r][t][p], scale[t][p], minimum[t][p], x_scale, x_sum);
+      }
     }
   }
 }
@@ -95,20 +116,31 @@ WEFT_INLINE void write_parts(const Int8Rows& rows, std::size_t row, std::size_t 
   write_tile(rows, row, tile, result);
 }
 
-// R rows of a panel against one tile, each weight unpacked once for all.
-template <int R, int Bits, bool HasMinimum>
-inline void int8_tile(const Int8Rows& rows, std::size_t row, std::size_t tile) {
+// What of the next tiles' weights, from memory, the rows that pass over these ones ask for: every `of`-th group, so that none waits for
+// more than its share.
+struct Share {
+  std::size_t group, of;
+};
+
+// R rows of a panel against T tiles, each weight unpacked once for all rows.
+template <int R, std::size_t T, int Bits, bool HasMinimum>
+inline void int8_part(const Int8Rows& rows, std::size_t row, std::size_t tile, Share ahead) {
   const Int8Panels panels = rows.panels();
   const std::size_t tile_bytes = rows.weight.tile_bytes(), group_bytes = rows.weight.group_bytes();
   const std::uint8_t* group = rows.weight.data + tile * tile_bytes;
   std::size_t at = panels.at(row, 0);
-  FloatPart total[R][kParts];
-  for (auto& parts : total) std::fill(parts, parts + kParts, same(0.0f));
-  for (std::size_t g = 0; g < panels.groups; ++g, group += group_bytes, at += panels.rows()) {
-    if (row == 0) prefetch(group + tile_bytes, group_bytes);  // the next tile's, from memory
-    add_products<R, Bits, HasMinimum>(rows, at, group, total);
+  FloatPart total[R][T][kParts];
+  for (auto& tiles : total) {
+    for (auto& parts : tiles) std::fill(parts, parts + kParts, same(0.0f));
   }
-  for (int r = 0; r < R; ++r) write_parts(rows, row + static_cast<std::size_t>(r), tile, total[r]);
+  for (std::size_t g = 0; g < panels.groups; ++g, group += group_bytes, at += panels.rows()) {
+    const bool asks = g == ahead.group;
+    if (asks) ahead.group += ahead.of;
+    add_products<R, T, Bits, HasMinimum>(rows, at, group, tile_bytes, asks ? group + T * tile_bytes : group, total);
+  }
+  for (int r = 0; r < R; ++r) {
+    for (std::size_t t = 0; t < T; ++t) write_parts(rows, row + static_cast<std::size_t>(r), tile + t, total[r][t]);
+  }
 }
 
 // One row against T tiles: as many streams of weights at once, which hide more of the memory's latency than one.
@@ -116,15 +148,14 @@ template <std::size_t T, int Bits, bool HasMinimum>
 inline void int8_row(const Int8Rows& rows, std::size_t tile) {
   const std::size_t groups = rows.weight.columns / kGroup, tile_bytes = rows.weight.tile_bytes(), group_bytes = rows.weight.group_bytes();
   const std::uint8_t* group = rows.weight.data + tile * tile_bytes;
-  FloatPart total[T][1][kParts];
-  for (auto& row : total) std::fill(row[0], row[0] + kParts, same(0.0f));
+  FloatPart total[T][1][1][kParts];
+  for (auto& row : total) std::fill(row[0][0], row[0][0] + kParts, same(0.0f));
   for (std::size_t g = 0; g < groups; ++g, group += group_bytes) {
     for (std::size_t t = 0; t < T; ++t) {
-      prefetch(group + (T + t) * tile_bytes, group_bytes);
-      add_products<1, Bits, HasMinimum>(rows, g, group + t * tile_bytes, total[t]);
+      add_products<1, 1, Bits, HasMinimum>(rows, g, group + t * tile_bytes, tile_bytes, group + (T + t) * tile_bytes, total[t]);
     }
   }
-  for (std::size_t t = 0; t < T; ++t) write_parts(rows, 0, tile + t, total[t][0]);
+  for (std::size_t t = 0; t < T; ++t) write_parts(rows, 0, tile + t, total[t][0][0]);
 }
 
 }  // namespace
@@ -136,6 +167,27 @@ inline void int8_row(const Int8Rows& rows, std::size_t tile) {
 
 namespace weft::kernels::WEFT_VARIANT {
 namespace {
+
+// The rows from `row` on against tiles [tile, end), R rows and T tiles at a time; returns the first of the tiles that are left.
+template <int R, std::size_t T, int Bits, bool HasMinimum>
+std::size_t int8_shape(const Int8Rows& rows, std::size_t first_row, std::size_t tile, std::size_t end) {
+  const std::size_t groups = rows.weight.columns / kGroup;
+  const std::size_t sharing = std::clamp<std::size_t>((rows.m - first_row) / R, 1, 4);
+  for (; tile + T <= end; tile += T) {
+    std::size_t row = first_row, passed = 0;
+    const auto pass = [&](auto count) {
+      constexpr int kRows = decltype(count)::value;
+      for (; row + kRows <= rows.m; row += kRows, ++passed) {
+        int8_part<kRows, T, Bits, HasMinimum>(rows, row, tile, {passed < sharing ? passed : groups, sharing});
+      }
+    };
+    if constexpr (R > 4) pass(std::integral_constant<int, 8>{});
+    pass(std::integral_constant<int, 4>{});
+    pass(std::integral_constant<int, 2>{});
+    pass(std::integral_constant<int, 1>{});
+  }
+  return tile;
+}
 
 template <int Bits, bool HasMinimum>
 void int8_tiles(const Int8Rows& rows, std::size_t begin, std::size_t end) {
@@ -154,15 +206,12 @@ void int8_tiles(const Int8Rows& rows, std::size_t begin, std::size_t end) {
       default: return;
     }
   }
-  for (; tile < end; ++tile) {
-    std::size_t row = first_row;
-    for (; row + kInt8Rows <= rows.m; row += kInt8Rows) int8_tile<kInt8Rows, Bits, HasMinimum>(rows, row, tile);
-    if constexpr (kInt8Rows > 4) {
-      for (; row + 4 <= rows.m; row += 4) int8_tile<4, Bits, HasMinimum>(rows, row, tile);
-    }
-    for (; row + 2 <= rows.m; row += 2) int8_tile<2, Bits, HasMinimum>(rows, row, tile);
-    for (; row < rows.m; ++row) int8_tile<1, Bits, HasMinimum>(rows, row, tile);
+  if (rows.m - first_row <= kInt8PanelRows / 2) {
+    tile = int8_shape<kOfFewRows.rows, kOfFewRows.tiles, Bits, HasMinimum>(rows, first_row, tile, end);
+  } else {
+    tile = int8_shape<kOfManyRows.rows, kOfManyRows.tiles, Bits, HasMinimum>(rows, first_row, tile, end);
   }
+  int8_shape<kOfFewRows.rows, 1, Bits, HasMinimum>(rows, first_row, tile, end);
 }
 
 }  // namespace

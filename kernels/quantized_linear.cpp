@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstring>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "kernels/variants.h"
@@ -33,15 +34,31 @@ void sum_groups(const float* input, std::size_t begin, std::size_t end, std::siz
   }
 }
 
-// Panels [begin, end) of [m, columns] as QuantizedRows::panels wants them; rows behind the last are zeros.
-void make_panels(const float* input, std::size_t m, std::size_t begin, std::size_t end, std::size_t columns, float* panels) {
+// The bits of a bfloat16, rounded to nearest with ties to even; a NaN remains one.
+std::uint32_t bfloat16_bits(float x) {
+  const auto bits = std::bit_cast<std::uint32_t>(x);
+  const bool nan = (bits & 0x7fffffff) > 0x7f800000;
+  return nan ? bits >> 16 | 0x40 : (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
+}
+
+// [n] numbers rounded to bfloat16, as f32 or as QuantizedRows::pairs.
+void round_to_bfloat16(const float* input, std::size_t n, float* out) {
+  for (std::size_t i = 0; i < n; ++i) out[i] = std::bit_cast<float>(bfloat16_bits(input[i]) << 16);
+}
+void round_to_bfloat16(const float* input, std::size_t n, std::uint32_t* pairs) {
+  for (std::size_t i = 0; i < n / 2; ++i) pairs[i] = bfloat16_bits(input[2 * i]) | bfloat16_bits(input[2 * i + 1]) << 16;
+}
+
+// Panels [begin, end) of [m, columns] as QuantizedRows wants them; rows behind the last are zeros.
+template <class Number>
+void make_panels(const Number* input, std::size_t m, std::size_t begin, std::size_t end, std::size_t columns, Number* panels) {
   for (std::size_t panel = begin; panel < end; ++panel) {
-    const float* rows = input + panel * kPanelRows * columns;
+    const Number* rows = input + panel * kPanelRows * columns;
     const std::size_t n = std::min(kPanelRows, m - panel * kPanelRows);
-    float* out = panels + panel * kPanelRows * columns;
+    Number* out = panels + panel * kPanelRows * columns;
     for (std::size_t i = 0; i < columns; ++i, out += kPanelRows) {
       for (std::size_t r = 0; r < n; ++r) out[r] = rows[r * columns + i];
-      std::fill(out + n, out + kPanelRows, 0.0f);
+      std::fill(out + n, out + kPanelRows, Number{});
     }
   }
 }
@@ -53,31 +70,56 @@ void for_rows(std::size_t rows, std::size_t columns, const ParallelFor& parallel
   parallel_for(rows, body);
 }
 
+// All rows rounded to bfloat16, as f32 [rows, columns] or as pairs [rows, columns / 2].
+template <class Number>
+const Number* rounded_rows(const float* input, std::size_t rows, std::size_t columns, const ParallelFor& parallel_for, std::vector<Number>& kept) {
+  const std::size_t row_numbers = std::is_same_v<Number, float> ? columns : columns / 2;
+  kept.resize(rows * row_numbers);
+  Number* const out = kept.data();
+  for_rows(rows, columns, parallel_for, [=](std::size_t begin, std::size_t end) {
+    round_to_bfloat16(input + begin * columns, (end - begin) * columns, out + begin * row_numbers);
+  });
+  return out;
+}
+
+template <class Number>
+const Number* panels_of(const Number* input, std::size_t rows, std::size_t columns, const ParallelFor& parallel_for, std::vector<Number>& kept) {
+  const std::size_t panels = (rows + kPanelRows - 1) / kPanelRows;
+  kept.resize(panels * kPanelRows * columns);
+  Number* const out = kept.data();
+  for_rows(panels, kPanelRows * columns, parallel_for,
+           [=](std::size_t begin, std::size_t end) { make_panels(input, rows, begin, end, columns, out); });
+  return out;
+}
+
 // The input as the inner loops read it. Kept by each thread between the calls of a token loop.
 struct Prepared {
-  std::vector<float> normed, panels, scales, sums;
+  std::vector<float> normed, rounded, panels, scales, sums;
   std::vector<std::int8_t> codes;
   std::vector<std::int32_t> starts;
+  std::vector<std::uint32_t> pairs, pair_panels;
 };
 
 std::string describe(const QuantizedLinearArguments& a) {
   return std::to_string(a.rows) + " x " + std::to_string(a.weight.columns) + " -> " + std::to_string(a.weight.rows) + ", " +
          std::to_string(a.weight.bits) + " bit" + (a.weight.has_minimum ? " with minima" : "") +
-         (a.activations == Activations::kInt8 ? ", int8" : ", f32") + (a.norm_weight != nullptr ? ", norm" : "") +
+         (a.activations == Activations::kInt8 ? ", int8" : a.activations == Activations::kBFloat16 ? ", bf16" : ", f32") + (a.norm_weight != nullptr ? ", norm" : "") +
          (a.gate != Gate::kNone ? ", gate" : "") + (a.residual != nullptr ? ", residual" : "");
 }
 
 }  // namespace
 
 Activations chosen_activations(std::int64_t bits) noexcept {
-  return bits == 8 && !ForwardScope::current_float_activations() ? Activations::kInt8 : Activations::kFloat32;
+  if (ForwardScope::current_float_activations()) return Activations::kFloat32;
+  return bits == 8 ? Activations::kInt8 : bits == 16 ? Activations::kBFloat16 : Activations::kFloat32;
 }
 
 const char* quantized_linear(const QuantizedLinearArguments& a, const ParallelFor& parallel_for) {
   const std::size_t columns = a.weight.columns, groups = columns / kGroup;
   const bool gated = a.gate != Gate::kNone;
   if (a.weight.bytes() == 0) return "weft::quantized_linear: the layout has no matrix of this shape";
-  if (a.activations == Activations::kInt8 && a.weight.bits >= 16) return "weft::quantized_linear: weights of 16 and 32 bits take f32 activations";
+  if (a.activations == Activations::kInt8 && a.weight.bits >= 16) return "weft::quantized_linear: weights of 16 and 32 bits take no activations of 8 bits";
+  if (a.activations == Activations::kBFloat16 && a.weight.bits != 16) return "weft::quantized_linear: only weights of 16 bits take bfloat16 activations";
   if (gated && a.weight.rows % (2 * kTileRows) != 0) return "weft::quantized_linear: a gate's features are no multiple of 16";
   if (gated && a.residual != nullptr) return "weft::quantized_linear: a gate leaves no room for a residual";
   const CallTimer timer("quantized_linear", a.weight.bytes(), [&] { return describe(a); });
@@ -92,7 +134,7 @@ const char* quantized_linear(const QuantizedLinearArguments& a, const ParallelFo
   }
   const std::size_t features = gated ? a.weight.rows / 2 : a.weight.rows;
   const QuantizedOutput output{a.weight, a.bias, a.residual, a.out, features, 0, a.rows};
-  QuantizedRows exact{output, input, nullptr, nullptr};
+  QuantizedRows exact{output, input, nullptr, nullptr, nullptr, nullptr};
   Int8Rows rounded{output, nullptr, nullptr, nullptr, nullptr};
   const bool int8 = a.activations == Activations::kInt8;
   if (int8) {
@@ -115,13 +157,13 @@ const char* quantized_linear(const QuantizedLinearArguments& a, const ParallelFo
       for_rows(a.rows, columns, parallel_for, [=](std::size_t begin, std::size_t end) { sum_groups(input, begin, end, columns, sums); });
       exact.group_sums = sums;
     }
-    if (a.rows > 1) {
-      const std::size_t panels = (a.rows + kPanelRows - 1) / kPanelRows, m = a.rows;
-      prepared.panels.resize(panels * kPanelRows * columns);
-      float* const made = prepared.panels.data();
-      for_rows(panels, kPanelRows * columns, parallel_for,
-               [=](std::size_t begin, std::size_t end) { make_panels(input, m, begin, end, columns, made); });
-      exact.panels = made;
+    const bool pairs = a.activations == Activations::kBFloat16 && variant().multiplies_bfloat16;
+    if (pairs) {
+      exact.pairs = rounded_rows(input, a.rows, columns, parallel_for, prepared.pairs);
+      if (a.rows > 1) exact.pair_panels = panels_of(exact.pairs, a.rows, columns / 2, parallel_for, prepared.pair_panels);
+    } else {
+      if (a.activations == Activations::kBFloat16) exact.input = rounded_rows(input, a.rows, columns, parallel_for, prepared.rounded);
+      if (a.rows > 1) exact.panels = panels_of(exact.input, a.rows, columns, parallel_for, prepared.panels);
     }
   }
   const auto multiply = [&](std::size_t begin, std::size_t end, float* out, std::size_t stride, std::size_t first) {
@@ -138,14 +180,14 @@ const char* quantized_linear(const QuantizedLinearArguments& a, const ParallelFo
   const std::size_t tiles = (features + kTileRows - 1) / kTileRows;
   parallel_for(tiles, [&](std::size_t begin, std::size_t end) {
     if (!gated) return multiply(begin, end, a.out, features, 0);
-    constexpr std::size_t kAtOnce = 4;  // tiles, of each half: as many streams as the inner loops read
+    const std::size_t at_once = a.rows == 1 ? 4 : 6;  // tiles, of each half: as many as the inner loops take, or a multiple
     thread_local std::vector<float> up;
-    up.resize(a.rows * kAtOnce * kTileRows);
-    for (std::size_t at = begin; at < end; at += kAtOnce) {
-      const std::size_t to = std::min(end, at + kAtOnce), first = at * kTileRows;
+    up.resize(a.rows * at_once * kTileRows);
+    for (std::size_t at = begin; at < end; at += at_once) {
+      const std::size_t to = std::min(end, at + at_once), first = at * kTileRows;
       multiply(at, to, a.out, features, 0);
-      multiply(at + tiles, to + tiles, up.data(), kAtOnce * kTileRows, features + first);
-      variant().gate_rows({a.out + first, up.data(), features, kAtOnce * kTileRows, a.rows, (to - at) * kTileRows, a.gate});
+      multiply(at + tiles, to + tiles, up.data(), at_once * kTileRows, features + first);
+      variant().gate_rows({a.out + first, up.data(), features, at_once * kTileRows, a.rows, (to - at) * kTileRows, a.gate});
     }
   });
   return nullptr;

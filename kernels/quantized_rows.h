@@ -44,9 +44,24 @@ constexpr std::size_t head_bytes() {
   return Bits >= 16 ? 0 : kTileRows * (HasMinimum ? 4 : 2);
 }
 
-// Adds the groups [begin, end) of R rows of the input, of a panel if there are several, times T tiles as the file has them. Sums
+#if defined(__AVX512BF16__)
+constexpr bool kMultipliesBFloat16 = true;
+// A lane's two products of bfloat16, added to the sum one after the other; numbers below 2^-126 count as 0.
+WEFT_INLINE Vector add_pairs(Integers a, std::uint32_t b, Vector sum) {
+  return {{(FloatRegister)_mm512_dpbf16_ps((__m512)sum.part[0], (__m512bh)a.part[0], (__m512bh)_mm512_set1_epi32(static_cast<int>(b)))}};
+}
+#else
+constexpr bool kMultipliesBFloat16 = false;
+WEFT_INLINE Vector add_pairs(Integers, std::uint32_t, Vector sum) { return sum; }  // not called
+#endif
+
+// Groups that are summed in registers, before that is added to what is in memory: those of 16 and 32 bits have no scales of their own.
+template <int Bits>
+constexpr std::size_t kGroupsTogether = Bits >= 16 ? 4 : 1;
+
+// Adds the groups [begin, end), from a multiple of kGroupsTogether on, of R rows of the input, of a panel if there are several, times T tiles as the file has them. Sums
 // are in memory between groups: the registers are for those within one.
-template <int R, std::size_t T, int Bits, bool HasMinimum, bool Panels>
+template <int R, std::size_t T, int Bits, bool HasMinimum, bool Panels, bool Pairs>
 WEFT_INLINE void add_groups(const QuantizedRows& rows, std::size_t row, std::size_t tile, std::size_t begin, std::size_t end,
                             float (*sums)[kTileRows]) {
   static_assert(Panels || R == 1);
@@ -56,72 +71,88 @@ WEFT_INLINE void add_groups(const QuantizedRows& rows, std::size_t row, std::siz
   const std::size_t group_bytes = rows.weight.group_bytes(), tile_bytes = rows.weight.tile_bytes();
   const std::uint8_t* const weight = rows.weight.data + tile * tile_bytes;
   const float* input = Panels ? rows.panels + row / kPanelRows * kPanelRows * columns + row % kPanelRows : rows.input;
-  for (std::size_t g = begin; g < end; ++g) {
+  const std::uint32_t* pairs = Panels ? rows.pair_panels + row / kPanelRows * kPanelRows * columns / 2 + row % kPanelRows : rows.pairs;
+  for (std::size_t g = begin; g < end; g += kGroupsTogether<Bits>) {
     const std::uint8_t* group = weight + g * group_bytes;
-    Vector part[T][R];
-    for (auto& row_parts : part) std::fill(row_parts, row_parts + R, Vector{});
-    if (row == 0) {
-      for (std::size_t t = 0; t < T; ++t) prefetch(group + (T + t) * tile_bytes, group_bytes);
-    }
-    for (int v = 0; v < Bits; ++v) {
+    const std::size_t words = Bits * (kGroupsTogether<Bits> == 1 ? 1 : std::min(kGroupsTogether<Bits>, end - g));
+    Vector part[R][T];
+    for (auto& row_parts : part) std::fill(row_parts, row_parts + T, Vector{});
+    for (std::size_t v = 0; v < words; ++v) {
+      // One line at a time: many at once would take all of the buffers that loads from the second-level cache want, too.
+      if (row == 0) {
+        const std::size_t more = v + 1 == words ? head_bytes<Bits, HasMinimum>() : 0;
+        for (std::size_t t = 0; t < T; ++t) prefetch(group + (T + t) * tile_bytes + v * sizeof(Integers), sizeof(Integers) + more);
+      }
       Integers word[T];
       for (std::size_t t = 0; t < T; ++t) {
-        word[t] = load_integers(group + t * tile_bytes + head_bytes<Bits, HasMinimum>() + static_cast<std::size_t>(v) * sizeof(Integers));
+        word[t] = load_integers(group + t * tile_bytes + head_bytes<Bits, HasMinimum>() + v * sizeof(Integers));
+      }
+      if constexpr (Pairs) {
+        const std::uint32_t* const x = pairs + (g * Bits + v) * kColumn;
+        for (int r = 0; r < R; ++r) {
+          for (std::size_t t = 0; t < T; ++t) part[r][t] = add_pairs(word[t], x[r], part[r][t]);
+        }
+        continue;
       }
 #pragma GCC unroll 8
       for (int s = 0; s < kInWord; ++s) {  // or the sums would be in memory, for want of constant indices
-        const std::size_t column = g * kGroup + static_cast<std::size_t>(v * kInWord + s);
-        for (std::size_t t = 0; t < T; ++t) {
-          const Vector q = unpack<Bits, HasMinimum>(word[t], s);
-          for (int r = 0; r < R; ++r) part[t][r] = multiply_add(q, input[column * kColumn + static_cast<std::size_t>(r)], part[t][r]);
+        const float* const x = input + (g * kGroup + v * kInWord + static_cast<std::size_t>(s)) * kColumn;
+        Vector q[T];
+        for (std::size_t t = 0; t < T; ++t) q[t] = unpack<Bits, HasMinimum>(word[t], s);
+        for (int r = 0; r < R; ++r) {
+          for (std::size_t t = 0; t < T; ++t) part[r][t] = multiply_add(q[t], x[r], part[r][t]);
         }
       }
     }
-    for (std::size_t t = 0; t < T; ++t) {
-      const Vector scale = Bits >= 16 ? broadcast(1.0f) : load_scales(group + t * tile_bytes);
-      for (int r = 0; r < R; ++r) {
-        float* const sum = sums[t * R + static_cast<std::size_t>(r)];
-        store(sum, multiply_add(scale, part[t][r], load(sum)));
+    Vector scale[T];
+    for (std::size_t t = 0; t < T; ++t) scale[t] = Bits >= 16 ? broadcast(1.0f) : load_scales(group + t * tile_bytes);
+    for (int r = 0; r < R; ++r) {
+      for (std::size_t t = 0; t < T; ++t) {
+        float* const sum = sums[static_cast<std::size_t>(r) * T + t];
+        store(sum, multiply_add(scale[t], part[r][t], load(sum)));
       }
     }
     memory_barrier();  // or the compiler would keep the sums in registers all the same
   }
 }
 
-// What R rows of a tile have once all groups are added: their minima come to that, and all is written.
-template <int R, bool HasMinimum>
-WEFT_INLINE void finish_tile(const QuantizedRows& rows, std::size_t row, std::size_t tile, float (*sums)[kTileRows]) {
-  if constexpr (HasMinimum) {
-    const std::size_t groups = rows.weight.columns / kGroup;
-    const float* group_sums = rows.group_sums + row * groups;
-    const std::uint8_t* minima = rows.weight.data + tile * rows.weight.tile_bytes() + kTileRows * 2;
-    Vector total[R];
-    for (int r = 0; r < R; ++r) total[r] = load(sums[r]);
-    for (std::size_t g = 0; g < groups; ++g, minima += rows.weight.group_bytes()) {
-      const Vector minimum = load_scales(minima);
-      for (int r = 0; r < R; ++r) total[r] = multiply_add(minimum, group_sums[static_cast<std::size_t>(r) * groups + g], total[r]);
+// What R rows of T tiles have once all groups are added: their minima come to that, and all is written.
+template <int R, std::size_t T, bool HasMinimum>
+WEFT_INLINE void finish_tiles(const QuantizedRows& rows, std::size_t row, std::size_t tile, float (*sums)[kTileRows]) {
+  for (std::size_t t = 0; t < T; ++t) {
+    if constexpr (HasMinimum) {
+      const std::size_t groups = rows.weight.columns / kGroup;
+      const float* group_sums = rows.group_sums + row * groups;
+      const std::uint8_t* minima = rows.weight.data + (tile + t) * rows.weight.tile_bytes() + kTileRows * 2;
+      Vector total[R];
+      for (std::size_t r = 0; r < R; ++r) total[r] = load(sums[r * T + t]);
+      for (std::size_t g = 0; g < groups; ++g, minima += rows.weight.group_bytes()) {
+        const Vector minimum = load_scales(minima);
+        for (std::size_t r = 0; r < R; ++r) total[r] = multiply_add(minimum, group_sums[r * groups + g], total[r]);
+      }
+      for (std::size_t r = 0; r < R; ++r) store(sums[r * T + t], total[r]);
     }
-    for (int r = 0; r < R; ++r) store(sums[r], total[r]);
+    for (std::size_t r = 0; r < R; ++r) write_tile(rows, row + r, tile + t, sums[r * T + t]);
   }
-  for (int r = 0; r < R; ++r) write_tile(rows, row + static_cast<std::size_t>(r), tile, sums[r]);
 }
 
-template <std::size_t T, int Bits, bool HasMinimum>
+template <std::size_t T, int Bits, bool HasMinimum, bool Pairs>
 inline void one_row(const QuantizedRows& rows, std::size_t tile) {
   alignas(64) float sums[T][kTileRows] = {};
-  add_groups<1, T, Bits, HasMinimum, false>(rows, 0, tile, 0, rows.weight.columns / kGroup, sums);
-  for (std::size_t t = 0; t < T; ++t) finish_tile<1, HasMinimum>(rows, 0, tile + t, sums + t);
+  add_groups<1, T, Bits, HasMinimum, false, Pairs>(rows, 0, tile, 0, rows.weight.columns / kGroup, sums);
+  finish_tiles<1, T, HasMinimum>(rows, 0, tile, sums);
 }
 
-// All rows of the panels against one tile: as many rows as share a weight's registers, and a part of the columns whose weights stay
+// All rows of the panels against T tiles: as many rows as share a weight's registers, and a part of the columns whose weights stay
 // in the first-level cache while many rows pass over them. The sums' order is that of one row.
-template <int Bits, bool HasMinimum>
+template <std::size_t T, int Bits, bool HasMinimum, bool Pairs>
 inline void many_rows(const QuantizedRows& rows, std::size_t tile) {
   constexpr std::size_t kPassing = 64, kFirstLevel = 16384;  // rows; bytes, half of the smallest such caches
   const std::size_t groups = rows.weight.columns / kGroup;
-  const std::size_t part = std::max<std::size_t>(1, kFirstLevel / rows.weight.group_bytes());
+  const std::size_t fit = kFirstLevel / (T * rows.weight.group_bytes()) / kGroupsTogether<Bits>;
+  const std::size_t part = std::max<std::size_t>(1, fit) * kGroupsTogether<Bits>;
   for (std::size_t first = 0; first < rows.m; first += kPassing) {
-    alignas(64) float sums[kPassing][kTileRows] = {};
+    alignas(64) float sums[kPassing * T][kTileRows] = {};
     const std::size_t last = std::min(rows.m, first + kPassing);
     for (std::size_t begin = 0; begin < groups; begin += part) {
       const std::size_t end = std::min(groups, begin + part);
@@ -129,8 +160,9 @@ inline void many_rows(const QuantizedRows& rows, std::size_t tile) {
       const auto pass = [&](auto count) {
         constexpr int kRows = decltype(count)::value;
         for (; row + kRows <= last; row += kRows) {
-          add_groups<kRows, 1, Bits, HasMinimum, true>(rows, row, tile, begin, end, sums + (row - first));
-          if (end == groups) finish_tile<kRows, HasMinimum>(rows, row, tile, sums + (row - first));
+          float (*const of_rows)[kTileRows] = sums + (row - first) * T;
+          add_groups<kRows, T, Bits, HasMinimum, true, Pairs>(rows, row, tile, begin, end, of_rows);
+          if (end == groups) finish_tiles<kRows, T, HasMinimum>(rows, row, tile, of_rows);
         }
       };
 #if defined(__AVX512F__)
@@ -143,20 +175,22 @@ inline void many_rows(const QuantizedRows& rows, std::size_t tile) {
   }
 }
 
-template <int Bits, bool HasMinimum>
+template <int Bits, bool HasMinimum, bool Pairs = false>
 void quantized_tiles(const QuantizedRows& rows, std::size_t begin, std::size_t end) {
+  // Of one row: streams of weights, which hide more of the memory's latency than one. Of many: what shares the loads of their inputs.
+#if defined(__AVX512F__)
+  constexpr std::size_t kStreamsOfOne = 4, kOfMany = 2;
+#else
+  constexpr std::size_t kStreamsOfOne = 2, kOfMany = 1;
+#endif
   std::size_t tile = begin;
   if (rows.m > 1) {
-    for (; tile < end; ++tile) many_rows<Bits, HasMinimum>(rows, tile);
+    for (; tile + kOfMany <= end; tile += kOfMany) many_rows<kOfMany, Bits, HasMinimum, Pairs>(rows, tile);
+    for (; tile < end; ++tile) many_rows<1, Bits, HasMinimum, Pairs>(rows, tile);
     return;
   }
-#if defined(__AVX512F__)
-  constexpr std::size_t kAtOnce = 4;  // streams of weights, which hide more of the memory's latency than one
-#else
-  constexpr std::size_t kAtOnce = 2;
-#endif
-  for (; tile + kAtOnce <= end; tile += kAtOnce) one_row<kAtOnce, Bits, HasMinimum>(rows, tile);
-  for (; tile < end; ++tile) one_row<1, Bits, HasMinimum>(rows, tile);
+  for (; tile + kStreamsOfOne <= end; tile += kStreamsOfOne) one_row<kStreamsOfOne, Bits, HasMinimum, Pairs>(rows, tile);
+  for (; tile < end; ++tile) one_row<1, Bits, HasMinimum, Pairs>(rows, tile);
 }
 
 }  // namespace
@@ -164,6 +198,9 @@ void quantized_tiles(const QuantizedRows& rows, std::size_t begin, std::size_t e
 void quantized_rows(const QuantizedRows& rows, std::size_t begin, std::size_t end) {
   const bool minimum = rows.weight.has_minimum;
   if (rows.weight.bits == 32) return quantized_tiles<32, false>(rows, begin, end);
+  if constexpr (kMultipliesBFloat16) {
+    if (rows.pairs != nullptr) return quantized_tiles<16, false, true>(rows, begin, end);
+  }
   if (rows.weight.bits == 16) return quantized_tiles<16, false>(rows, begin, end);
   if (rows.weight.bits == 4) return minimum ? quantized_tiles<4, true>(rows, begin, end) : quantized_tiles<4, false>(rows, begin, end);
   return minimum ? quantized_tiles<8, true>(rows, begin, end) : quantized_tiles<8, false>(rows, begin, end);

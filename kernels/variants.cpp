@@ -38,7 +38,10 @@ std::vector<const Variant*> runnable_variants() {
   if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
       __builtin_cpu_supports("avx512bw")) {
     if (__builtin_cpu_supports("avx512vnni")) {
-      if (take_amx()) found.push_back(&amx::variant);
+      if (__builtin_cpu_supports("avx512bf16")) {
+        if (take_amx()) found.push_back(&amx::variant);
+        found.push_back(&avx512_bf16::variant);
+      }
       found.push_back(&avx512_vnni::variant);
     }
     found.push_back(&avx512::variant);

@@ -90,6 +90,10 @@ struct QuantizedRows : QuantizedOutput {
   const float* input;       // [M, K]
   const float* panels;      // of several rows: the input again as [M / kPanelRows rounded up, K, kPanelRows]
   const float* group_sums;  // [M, K / kGroup]; only with minima
+  // Instead of input and panels, for weights of 16 bits where the variant multiplies bfloat16: two columns' in a word, the first in the
+  // low half.
+  const std::uint32_t* pairs;        // [M, K / 2]
+  const std::uint32_t* pair_panels;  // of several rows: [M / kPanelRows rounded up, K / 2, kPanelRows]
 };
 
 /// Activations of 8 bits lie in panels of so many rows, as many as AMX takes at once: what a group's rows need is side by side.
@@ -161,6 +165,7 @@ struct GateRows {
 
 struct Variant {
   const char* name;
+  bool multiplies_bfloat16;  // quantized_rows() takes pairs
 #define WEFT_MEMBER(function, arguments) void (*function) arguments;
   WEFT_VARIANT_FUNCTIONS(WEFT_MEMBER)
 #undef WEFT_MEMBER
@@ -177,6 +182,7 @@ WEFT_VARIANT_NAMESPACE(baseline)
 WEFT_VARIANT_NAMESPACE(avx2)
 WEFT_VARIANT_NAMESPACE(avx512)
 WEFT_VARIANT_NAMESPACE(avx512_vnni)
+WEFT_VARIANT_NAMESPACE(avx512_bf16)
 WEFT_VARIANT_NAMESPACE(amx)
 #elif defined(WEFT_KERNELS_ARM64)
 WEFT_VARIANT_NAMESPACE(dotprod)

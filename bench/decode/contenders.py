@@ -63,7 +63,7 @@ def _weft(backend: str) -> list[Contender]:
     weights = {4: ("int4-sym", 4.5), 8: ("int8", 8.5), 16: ("bf16", 16.0), 32: ("f32", 32.0)}
     return [
         Contender(f"weft {backend}", weights, backend=backend, model_key=f"weft-{backend}"),
-        Contender(f"weft {backend}, f32 activations", {n: weights[n] for n in (4, 8)}, backend=backend, model_key=f"weft-{backend}",
+        Contender(f"weft {backend}, f32 activations", {n: weights[n] for n in (4, 8, 16)}, backend=backend, model_key=f"weft-{backend}",
                   flags=("--float-activations",)),
     ]  # fmt: skip
 
@@ -248,7 +248,6 @@ class Workshop:
             source, how = self.gguf(), ["--quantize", "keep"]
         else:
             source = self.source(model)
-        activations = ["--activations", "int8"] if bits < 16 else []
 
         def make(out: Path) -> None:
             for old in path.parent.glob(f"weft-{bits}-*.{ending}"):
@@ -264,7 +263,6 @@ class Workshop:
                 backend,
                 "--no-check",
                 *how,
-                *activations,
             ]
             environment = {**os.environ, "WEFT_BIN": str(self.weft), "PYTHONPATH": str(ROOT / "python")}
             run_logged(command, self.folder / "logs" / f"make-{model}-weft-{backend}-{bits}.log", env=environment)

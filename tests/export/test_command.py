@@ -68,7 +68,7 @@ def test_passes_the_defaults_on(exported, checkpoint, tmp_path, capsys):
         "quantize_layers": {},
         "calibration": None,
         "perplexity": None,
-        "activations": "int8",
+        "activations": "rounded",
         "allow_pickle": False,
         "passes": PASS_NAMES,
         "check": True,

@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <bit>
 #include <cmath>
+#include <limits>
 #include <random>
 #include <tuple>
 
@@ -83,9 +85,19 @@ class Quantized : public testing::TestWithParam<std::tuple<std::size_t, std::siz
     }
     return rounded;
   }
+  // Rounded to nearest, ties to even, by the definition: to 8 bits of the number.
+  static std::vector<float> to_bfloat16(std::vector<float> numbers) {
+    for (float& x : numbers) {
+      int exponent = 0;
+      std::frexp(x, &exponent);
+      x = std::ldexp(std::nearbyint(std::ldexp(x, 8 - exponent)), exponent - 8);
+    }
+    return numbers;
+  }
   // What this kind of weight can be multiplied with.
   [[nodiscard]] std::vector<Activations> activations() const {
-    if (bits_ >= 16) return {Activations::kFloat32};
+    if (bits_ == 32) return {Activations::kFloat32};
+    if (bits_ == 16) return {Activations::kFloat32, Activations::kBFloat16};
     return {Activations::kFloat32, Activations::kInt8};
   }
   // Those that this processor runs, and AVX-512 VNNI's algorithm in portable code.
@@ -131,9 +143,38 @@ TEST_P(Quantized, EqualsTheDequantisedMatrixInEveryVariant) {
   for (const Variant* each : runnable_variants()) {
     SCOPED_TRACE(each->name);
     out_.assign(m_ * n_, NAN);
-    each->quantized_rows({{matrix_, nullptr, nullptr, out_.data(), n_, 0, m_}, input_.data(), panels.data(), sums.data()}, 0, tiles());
+    each->quantized_rows({{matrix_, nullptr, nullptr, out_.data(), n_, 0, m_}, input_.data(), panels.data(), sums.data(), nullptr, nullptr},
+                         0, tiles());
     expect_right(input_, nullptr);
   }
+}
+
+TEST_P(Quantized, EqualsTheProductWithBFloat16ActivationsInEveryVariant) {
+  if (bits_ != 16) {
+    auto a = arguments(input_);
+    a.activations = Activations::kBFloat16;
+    EXPECT_NE(quantized_linear(a, kSerial), nullptr);
+    return;
+  }
+  const std::vector<float> rounded = to_bfloat16(input_);
+  std::vector<std::uint32_t> pairs(m_ * k_ / 2), panels((m_ + kPanelRows - 1) / kPanelRows * kPanelRows * k_ / 2);
+  for (std::size_t i = 0; i < pairs.size(); ++i) {
+    pairs[i] = std::bit_cast<std::uint32_t>(rounded[2 * i]) >> 16 | std::bit_cast<std::uint32_t>(rounded[2 * i + 1]);
+    const std::size_t row = i / (k_ / 2), pair = i % (k_ / 2);
+    panels[(row / kPanelRows * k_ / 2 + pair) * kPanelRows + row % kPanelRows] = pairs[i];
+  }
+  for (const Variant* each : runnable_variants()) {
+    if (!each->multiplies_bfloat16) continue;
+    SCOPED_TRACE(each->name);
+    out_.assign(m_ * n_, NAN);
+    each->quantized_rows({{matrix_, nullptr, nullptr, out_.data(), n_, 0, m_}, nullptr, nullptr, nullptr, pairs.data(), panels.data()}, 0, tiles());
+    expect_right(rounded, nullptr);
+  }
+  // However this processor does it.
+  auto a = arguments(input_);
+  a.activations = Activations::kBFloat16;
+  ASSERT_EQ(quantized_linear(a, kSerial), nullptr);
+  expect_right(rounded, nullptr);
 }
 
 TEST_P(Quantized, EqualsTheProductWithRoundedActivationsInEveryVariant) {
@@ -263,6 +304,37 @@ INSTANTIATE_TEST_SUITE_P(Parts, Quantized,
                                           testing::Values(false)));
 INSTANTIATE_TEST_SUITE_P(PartsWithMinima, Quantized,
                          testing::Combine(testing::Values(67), testing::Values(50), testing::Values(2080), testing::Values(4, 8), testing::Values(true)));
+
+TEST(QuantizedLinear, RoundsToBFloat16TiesToEvenAndKeepsWhatIsNoNumber) {
+  // One feature of weights 1, 0, 0, ...: the result is the rounded input.
+  QuantizedMatrix matrix{nullptr, 1, 32, 16, false};
+  std::vector<std::uint8_t> data(matrix.bytes());
+  data[0] = 0x80, data[1] = 0x3f;
+  matrix.data = data.data();
+  const float infinity = std::numeric_limits<float>::infinity();
+  const std::pair<float, float> cases[] = {{1.0f, 1.0f},
+                                           {1.0f + 0x1p-8f, 1.0f},              // a tie: to the even one below
+                                           {1.0f + 3 * 0x1p-8f, 1.0f + 0x1p-6f},  // and above
+                                           {1.0f + 0x1p-8f + 0x1p-23f, 1.0f + 0x1p-7f},
+                                           {-3.4028235e38f, -infinity},  // nearer to what follows the largest bfloat16
+                                           {infinity, infinity}};
+  for (const auto& [x, expected] : cases) {
+    for (const std::size_t rows : {1, 3}) {
+      std::vector<float> input(rows * 32), out(rows);
+      for (std::size_t row = 0; row < rows; ++row) input[row * 32] = x;
+      const QuantizedLinearArguments a{.input = input.data(), .rows = rows, .weight = matrix, .out = out.data(), .activations = Activations::kBFloat16};
+      ASSERT_EQ(quantized_linear(a, kSerial), nullptr);
+      EXPECT_EQ(out, std::vector<float>(rows, expected)) << x;
+    }
+  }
+  std::vector<float> input(32), out(1);
+  for (const std::uint32_t bits : {0x7fc00000u, 0x7f800001u, 0xffffffffu}) {
+    input[0] = std::bit_cast<float>(bits);
+    const QuantizedLinearArguments a{.input = input.data(), .rows = 1, .weight = matrix, .out = out.data(), .activations = Activations::kBFloat16};
+    ASSERT_EQ(quantized_linear(a, kSerial), nullptr);
+    EXPECT_TRUE(std::isnan(out[0])) << bits;
+  }
+}
 
 TEST(QuantizedEmbedding, UnpacksEveryFieldOfTheLayout) {
   // One tile, one group, 4 bits with minima: row 2 has scale 0.5, minimum -1, codes 0, 1, 2, ... 15, 0, 1, ...

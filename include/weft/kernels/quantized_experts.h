@@ -19,7 +19,7 @@ struct QuantizedExpertsArguments {
   std::size_t features;                   ///< N, a multiple of kTileRows.
   float* out;                             ///< [R, N]
   const float* bias = nullptr;            ///< [E, N], added to the products.
-  Activations activations = Activations::kFloat32;  ///< kInt8 only with weights of 4 or 8 bits.
+  Activations activations = Activations::kFloat32;  ///< As a quantized_linear() with such weights takes.
 };
 
 /// A row's result is what quantized_linear() gives for it with its expert's matrix, whatever the other rows are.

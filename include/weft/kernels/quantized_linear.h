@@ -49,9 +49,10 @@ struct QuantizedMatrix {
 enum class Activations {
   kFloat32,  ///< The input as it is: the result is that of the dequantised matrix.
   kInt8,     ///< The input rounded, in each group of 32, to 127 steps either side of zero (llama.cpp's Q8_0): integer products.
+  kBFloat16, ///< The input rounded to bfloat16, ties to even: products of two bfloat16, summed as f32 (llama.cpp's BF16).
 };
 
-/// For a backend's operators: what a program asks for, in bits (8 or 32), unless the ForwardScope that is open on this thread wants f32.
+/// For a backend's operators: what a program asks for, in bits (8, 16 or 32), unless the ForwardScope that is open on this thread wants f32.
 [[nodiscard]] Activations chosen_activations(std::int64_t bits) noexcept;
 
 /// The function of a gated feed-forward layer.
@@ -73,7 +74,7 @@ struct QuantizedLinearArguments {
   float norm_epsilon = 0.0f;
   /// Not kNone: the first half of the features are gates g, the second half u, and out = function(g) * u; N is a multiple of 16.
   Gate gate = Gate::kNone;
-  Activations activations = Activations::kFloat32;  ///< kInt8 only with weights of 4 or 8 bits.
+  Activations activations = Activations::kFloat32;  ///< kInt8 only with weights of 4 or 8 bits, kBFloat16 with 16.
 };
 
 /// A row's result doesn't depend on the other rows, nor on the number of threads.

@@ -41,8 +41,9 @@ __all__ = ["ACTIVATIONS", "BACKENDS", "DTYPES", "PASS_NAMES", "ExportResult", "e
 # Which backend a file's ending asks for.
 BACKENDS = {".pte": "executorch", ".pt2": "aoti"}
 DTYPES = ("float32", "bfloat16", "float16")
-# What quantised linears multiply: their inputs rounded to 8 bits in groups of 32, or as they are.
-ACTIVATIONS = ("int8", "float32")
+# What linears multiply: their inputs rounded as is fastest with weights so short (to 8 bits in groups of 32 with 4 and 8 bits, to bfloat16
+# with bfloat16), or as they are.
+ACTIVATIONS = ("rounded", "float32")
 
 # A context longer than this is cut unless the caller asks for it: programs plan memory for it.
 _DEFAULT_MAX_CONTEXT = 8192
@@ -68,7 +69,7 @@ def export(
     quantize_layers: Mapping[str, str] | None = None,
     calibration: str | os.PathLike[str] | None = None,
     perplexity: str | os.PathLike[str] | None = None,
-    activations: str = "int8",
+    activations: str = "rounded",
     passes: bool | Iterable[str] = True,
     check: bool = True,
     name: str | None = None,
@@ -89,8 +90,9 @@ def export(
     quantize_layers: other choices for modules whose name a pattern matches: {"lm_head": "int8", "model.layers.0.*": "none"}.
     calibration: a text file on which weights are rounded by GPTQ, instead of to nearest.
     perplexity: a text file to measure on, before and after; it takes two more runs over its first 16384 tokens.
-    activations: one of ACTIVATIONS, for the linears whose weights are quantised: "int8" rounds their inputs, as llama.cpp does,
-        and is several times as fast; with "float32" the file gives the logits of the dequantised weights.
+    activations: one of ACTIVATIONS, for the linears whose weights are quantised: "rounded" rounds their inputs, as llama.cpp does (to 8
+        bits in groups of 32; to bfloat16 where the weights are), and is up to several times as fast; with "float32" the file gives the
+        logits of the dequantised weights.
     passes: the optional transformations, by name (PASS_NAMES; docs/speed.md says what each does); True: all of them. False leaves every
         one out: the caches are in the graph, all logits are computed.
     check: False skips running the written file.
@@ -114,6 +116,7 @@ def export(
     from weft.export.outfile import atomic_output
     from weft.export.program import ProgramShape, ragged_positions
     from weft.export.progress import Progress
+    from weft.export.quantize import activation_bits
     from weft.export.quantized_modules import exchange_modules
     from weft.export.replacements.rope import has_changing_rope, settle_rope
     from weft.export.sources import load_source
@@ -145,10 +148,11 @@ def export(
             progress.note(f"the cache stays in the graph, which is slower: {problem}")
 
     described = _metadata(loaded, shape, name=name, dtype=dtype, quantize=_describe(plan, loaded, calibration is not None))
-    rounded = any(weight.bits < 16 for weight in weights.values())
+    inputs = min((activation_bits(weight, activations) for weight in weights.values()), default=32)
+    rounded = inputs < 32 or any(weight.bits < 16 for weight in weights.values())
     if rounded:
-        # Rounding keys and values to 11 bits is little beside rounding the weights.
-        described |= {"activations": activations, "cache_type": "float16"}
+        # Rounding keys and values to 11 bits is little beside that.
+        described |= {"activations": {8: "int8", 16: "bfloat16", 32: "float32"}[inputs], "cache_type": "float16"}
     state = {tensor.data_ptr(): tensor.nbytes for tensor in loaded.model.state_dict().values()}
     largest = None
     with explained_failures(loaded.model), atomic_output(out, sum(state.values())) as unfinished:

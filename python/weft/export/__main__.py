@@ -91,7 +91,7 @@ def _parser() -> _Parser:
         "--activations",
         metavar="TYPE",
         choices=ACTIVATIONS,
-        help=f"what quantised linears multiply: {', '.join(ACTIVATIONS)} (int8; the default model: float32)",
+        help=f"what quantised linears multiply: {', '.join(ACTIVATIONS)} (rounded; the default model: float32)",
     )
     add("--max-context", metavar="N", type=int, help="most tokens of one conversation (the model's, at most 8192)")
     add("--dtype", metavar="TYPE", choices=DTYPES, default="float32", help=f"{', '.join(DTYPES)} (float32)")
@@ -151,7 +151,7 @@ def _run(options: argparse.Namespace) -> None:
     progress = Progress()
     # So small a model as the default one often has near ties: asked for the capital of France, its two likeliest first tokens have
     # 15% and 14%, and rounding swaps them (in llama.cpp, too).
-    activations = options.activations or ("float32" if options.default else "int8")
+    activations = options.activations or ("float32" if options.default else "rounded")
     if options.default:
         out = Path(options.out or default_output(options.backend))
         check_output(out)

@@ -66,7 +66,7 @@ _define(
     lambda states, *rest: (1, states.shape[1], rest[5], states.shape[2] // (rest[5] + 2 * rest[6])),
 )
 # input f32 [..., K] -> [..., features]. gate: 0 none, 1 SiLU, 2 GELU by tanh, and then the weight has 2 * features rows;
-# activations: bits of each input value, 8 or 32 (include/weft/kernels/quantized_linear.h).
+# activations: bits of each input value, 8, 16 or 32 (include/weft/kernels/quantized_linear.h).
 _define("quantized_linear", _QUANTIZED_LINEAR, lambda input, *rest: (*input.shape[:-1], rest[5]))
 # input f32 [R, K], experts i64 [R], of n_experts matrices of `features` rows each -> [R, features].
 _define("quantized_experts", _QUANTIZED_EXPERTS, lambda input, *rest: (input.shape[0], rest[4]))

@@ -118,5 +118,5 @@ def from_gguf(kind: str, rows: np.ndarray) -> QuantizedWeight | None:
 
 
 def activation_bits(weight: QuantizedWeight, activations: str) -> int:
-    """Of what is multiplied with `weight`; activations: one of weft.export.ACTIVATIONS."""
-    return 8 if activations == "int8" and weight.bits < 16 else 32
+    """Of what is multiplied with `weight`: 8, 16 (a bfloat16) or 32; activations: one of weft.export.ACTIVATIONS."""
+    return max(8, weight.bits) if activations == "rounded" else 32
