@@ -132,13 +132,12 @@ inline void attend_block(const AttentionRows& rows, std::size_t first, std::size
   score_tiles<R, sums_each(R, kBlockRows / kLanes)>(rows.queries + first, rows.key_size, block.keys<T>(rows.kv_head), first_tile, n_tiles,
                                                     scores, values_ahead);
 
-  float *const largest_scores = partial + first, *const weight_sums = partial + kLanes + first;
+  // Each step for all rows before the next one's: what a step waits for at a row's end, the next row's beginning hides.
+  Vector largest[R], total[R];
   for (int r = 0; r < R; ++r) {
     float* const row = scores[r];
-    if (from[r] >= to[r]) {
-      std::fill(row + first_tile * kLanes, row + n_tiles * kLanes, 0.0f);
-      continue;
-    }
+    total[r] = Vector{};
+    if (from[r] >= to[r]) continue;
     if constexpr (std::is_same_v<T, std::int8_t>) {
       const float* scales = block.key_scales(rows.kv_head);
       for (std::size_t t = first_tile * kLanes; t < n_tiles * kLanes; t += kLanes) store(row + t, load(row + t) * load(scales + t));
@@ -148,19 +147,29 @@ inline void attend_block(const AttentionRows& rows, std::size_t first, std::size
     }
     std::fill(row + first_tile * kLanes, row + from[r], kNegativeInfinity);
     std::fill(row + to[r], row + n_tiles * kLanes, kNegativeInfinity);
-
-    Vector largest = load(row + first_tile * kLanes);
-    for (std::size_t t = (first_tile + 1) * kLanes; t < n_tiles * kLanes; t += kLanes) largest = larger(largest, load(row + t));
-    const float top = largest_lane(largest);
-    Vector total{};
+    largest[r] = load(row + first_tile * kLanes);
+    for (std::size_t t = (first_tile + 1) * kLanes; t < n_tiles * kLanes; t += kLanes) largest[r] = larger(largest[r], load(row + t));
+  }
+  float *const largest_scores = partial + first, *const weight_sums = partial + kLanes + first;
+  for (int r = 0; r < R; ++r) {
+    if (from[r] < to[r]) largest_scores[r] = largest_lane(largest[r]);
+  }
+  for (int r = 0; r < R; ++r) {
+    float* const row = scores[r];
+    if (from[r] >= to[r]) {
+      std::fill(row + first_tile * kLanes, row + n_tiles * kLanes, 0.0f);
+      continue;
+    }
+    const float top = largest_scores[r];
     for (std::size_t t = first_tile * kLanes; t < n_tiles * kLanes; t += kLanes) {
       Vector weight = exp_nonpositive(load(row + t) - top);
-      total += weight;
+      total[r] += weight;
       if constexpr (std::is_same_v<T, std::int8_t>) weight *= load(block.value_scales(rows.kv_head) + t);
       store(row + t, weight);
     }
-    largest_scores[r] = top;
-    weight_sums[r] = sum(total);
+  }
+  for (int r = 0; r < R; ++r) {
+    if (from[r] < to[r]) weight_sums[r] = sum(total[r]);
   }
 
   float* const sums = partial + kPartialHead + first * stride;
