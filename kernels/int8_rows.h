@@ -32,7 +32,7 @@ WEFT_INLINE Part four_weights(const std::uint8_t* words, std::size_t v, std::siz
 }
 
 // One group's dot products of R rows, `codes` and `starts` being the first one's, with the features of T tiles, as floats. Asks
-// for the words at `next`, one line at a time: many at once would take all of the buffers that loads from the second-level cache want, too.
+// for the words at `next`.
 template <int R, std::size_t T, int Bits>
 WEFT_INLINE void group_dots(const std::int8_t* codes, const std::int32_t* starts, const std::uint8_t* words, std::size_t tile_bytes,
                             const std::uint8_t* next, FloatPart dots[R][T][kParts]) {
@@ -47,8 +47,8 @@ WEFT_INLINE void group_dots(const std::int8_t* codes, const std::int32_t* starts
   }
 #pragma GCC unroll 8
   for (std::size_t v = 0; v < 8; ++v) {
-    if (Bits == 8 || v % 2 == 0) {
-      for (std::size_t t = 0; t < T; ++t) prefetch(next + t * tile_bytes + (Bits == 8 ? v : v / 2) * 64, 64);
+    for (std::size_t line = kLineByLine ? v * Bits / 8 : 0; line < (kLineByLine ? (v + 1) * Bits / 8 : v == 0 ? Bits : 0); ++line) {
+      for (std::size_t t = 0; t < T; ++t) prefetch(next + t * tile_bytes + line * 64);
     }
     Part weights[T][kParts];
     for (std::size_t t = 0; t < T; ++t) {
@@ -93,7 +93,8 @@ WEFT_INLINE void add_products(const Int8Rows& rows, std::size_t at, const std::u
   FloatPart dots[R][T][kParts], scale[T][kParts], minimum[T][kParts] = {};
   constexpr std::size_t kHead = kTileRows * (HasMinimum ? 4 : 2);
   group_dots<R, T, Bits>(rows.codes + at * kGroup, rows.starts + at, group + kHead, tile_bytes, next, dots);
-  for (std::size_t t = 0; t < T; ++t) prefetch(next + t * tile_bytes + Bits * 64, kHead);
+  static_assert(kHead <= 64);
+  for (std::size_t t = 0; t < T; ++t) prefetch(next + t * tile_bytes + Bits * 64);
   for (std::size_t t = 0; t < T; ++t) {
     for (std::size_t p = 0; p < kParts; ++p) {
       scale[t][p] = load_halves(group + t * tile_bytes + 2 * p * kPartFeatures);
@@ -124,7 +125,7 @@ struct Share {
 
 // R rows of a panel against T tiles, each weight unpacked once for all rows.
 template <int R, std::size_t T, int Bits, bool HasMinimum>
-inline void int8_part(const Int8Rows& rows, std::size_t row, std::size_t tile, Share ahead) {
+WEFT_ALONE void int8_part(const Int8Rows& rows, std::size_t row, std::size_t tile, Share ahead) {
   const Int8Panels panels = rows.panels();
   const std::size_t tile_bytes = rows.weight.tile_bytes(), group_bytes = rows.weight.group_bytes();
   const std::uint8_t* group = rows.weight.data + tile * tile_bytes;
@@ -145,7 +146,7 @@ inline void int8_part(const Int8Rows& rows, std::size_t row, std::size_t tile, S
 
 // One row against T tiles: as many streams of weights at once, which hide more of the memory's latency than one.
 template <std::size_t T, int Bits, bool HasMinimum>
-inline void int8_row(const Int8Rows& rows, std::size_t tile) {
+WEFT_ALONE void int8_row(const Int8Rows& rows, std::size_t tile) {
   const std::size_t groups = rows.weight.columns / kGroup, tile_bytes = rows.weight.tile_bytes(), group_bytes = rows.weight.group_bytes();
   const std::uint8_t* group = rows.weight.data + tile * tile_bytes;
   FloatPart total[T][1][1][kParts];

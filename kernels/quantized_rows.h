@@ -67,6 +67,8 @@ WEFT_INLINE void add_groups(const QuantizedRows& rows, std::size_t row, std::siz
   static_assert(Panels || R == 1);
   constexpr std::size_t kColumn = Panels ? kPanelRows : 1;
   constexpr int kInWord = 32 / Bits;
+  constexpr std::size_t kHead = head_bytes<Bits, HasMinimum>();
+  static_assert(kHead <= 64);
   const std::size_t columns = rows.weight.columns;
   const std::size_t group_bytes = rows.weight.group_bytes(), tile_bytes = rows.weight.tile_bytes();
   const std::uint8_t* const weight = rows.weight.data + tile * tile_bytes;
@@ -77,15 +79,18 @@ WEFT_INLINE void add_groups(const QuantizedRows& rows, std::size_t row, std::siz
     const std::size_t words = Bits * (kGroupsTogether<Bits> == 1 ? 1 : std::min(kGroupsTogether<Bits>, end - g));
     Vector part[R][T];
     for (auto& row_parts : part) std::fill(row_parts, row_parts + T, Vector{});
+    // What the next tiles' groups hold is asked for one line at a time: many at once would take all of the buffers that loads from the
+    // second-level cache want, too.
+    if (kHead > 0 && row == 0) {
+      for (std::size_t t = 0; t < T; ++t) prefetch(group + (T + t) * tile_bytes);
+    }
     for (std::size_t v = 0; v < words; ++v) {
-      // One line at a time: many at once would take all of the buffers that loads from the second-level cache want, too.
       if (row == 0) {
-        const std::size_t more = v + 1 == words ? head_bytes<Bits, HasMinimum>() : 0;
-        for (std::size_t t = 0; t < T; ++t) prefetch(group + (T + t) * tile_bytes + v * sizeof(Integers), sizeof(Integers) + more);
+        for (std::size_t t = 0; t < T; ++t) prefetch(group + (T + t) * tile_bytes + kHead + v * sizeof(Integers));
       }
       Integers word[T];
       for (std::size_t t = 0; t < T; ++t) {
-        word[t] = load_integers(group + t * tile_bytes + head_bytes<Bits, HasMinimum>() + v * sizeof(Integers));
+        word[t] = load_integers(group + t * tile_bytes + kHead + v * sizeof(Integers));
       }
       if constexpr (Pairs) {
         const std::uint32_t* const x = pairs + (g * Bits + v) * kColumn;
@@ -137,7 +142,7 @@ WEFT_INLINE void finish_tiles(const QuantizedRows& rows, std::size_t row, std::s
 }
 
 template <std::size_t T, int Bits, bool HasMinimum, bool Pairs>
-inline void one_row(const QuantizedRows& rows, std::size_t tile) {
+WEFT_ALONE void one_row(const QuantizedRows& rows, std::size_t tile) {
   alignas(64) float sums[T][kTileRows] = {};
   add_groups<1, T, Bits, HasMinimum, false, Pairs>(rows, 0, tile, 0, rows.weight.columns / kGroup, sums);
   finish_tiles<1, T, HasMinimum>(rows, 0, tile, sums);
@@ -146,7 +151,7 @@ inline void one_row(const QuantizedRows& rows, std::size_t tile) {
 // All rows of the panels against T tiles: as many rows as share a weight's registers, and a part of the columns whose weights stay
 // in the first-level cache while many rows pass over them. The sums' order is that of one row.
 template <std::size_t T, int Bits, bool HasMinimum, bool Pairs>
-inline void many_rows(const QuantizedRows& rows, std::size_t tile) {
+WEFT_ALONE void many_rows(const QuantizedRows& rows, std::size_t tile) {
   constexpr std::size_t kPassing = 64, kFirstLevel = 16384;  // rows; bytes, half of the smallest such caches
   const std::size_t groups = rows.weight.columns / kGroup;
   const std::size_t fit = kFirstLevel / (T * rows.weight.group_bytes()) / kGroupsTogether<Bits>;

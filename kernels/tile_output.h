@@ -8,10 +8,12 @@
 namespace weft::kernels::WEFT_VARIANT {
 namespace {
 
-// Asks for bytes that will be read soon; they may lie behind the weights' end.
-inline void prefetch(const std::uint8_t* p, std::size_t bytes) {
-  for (std::size_t at = 0; at < bytes; at += 64) __builtin_prefetch(p + at, 0, 3);
-}
+// Asks for a line of the cache that will be read soon; it may lie behind the weights' end.
+WEFT_INLINE void prefetch(const std::uint8_t* p) { __builtin_prefetch(p, 0, 3); }
+
+// Whether the lines of a group of 8-bit products are asked for one by one, between the products: many at once take all of the buffers that
+// loads from the second-level cache want, too. With smaller registers the products take so long that it makes no difference, or a worse one.
+constexpr bool kLineByLine = kRegisterBytes == 64;
 
 // One row's 16 features of a tile, with bias and residual added; the padding of the last tile stays out.
 inline void write_tile(const QuantizedOutput& rows, std::size_t row, std::size_t tile, float* result) {

@@ -31,6 +31,9 @@ constexpr std::size_t kRegisters = kLanes * sizeof(float) / kRegisterBytes;
 // Compilers count a Vector of several registers as so much code that they call functions for single additions, through memory.
 #define WEFT_INLINE [[gnu::always_inline]] inline
 
+// A loop of its own function: among others', GCC gives a loop that needs all registers too few of them.
+#define WEFT_ALONE [[gnu::noinline]]
+
 using FloatRegister = float __attribute__((vector_size(kRegisterBytes)));
 using IntegerRegister = std::int32_t __attribute__((vector_size(kRegisterBytes)));
 
