@@ -346,7 +346,13 @@ void turn_row(const TurnedRow& row) {
     for (std::size_t d = 0; d < size; ++d) out[d] = x[d] * row.scale;
     return;
   }
-  for (std::size_t d = 0; d < half; ++d) {
+  std::size_t d = 0;
+  for (; d + kLanes <= half; d += kLanes) {
+    const Vector a = load(x + d), b = load(x + d + half);
+    store(out + d, multiply_add(a, load(row.cos + d), -(b * load(row.sin + d))) * row.scale);
+    store(out + d + half, multiply_add(b, load(row.cos + d + half), a * load(row.sin + d + half)) * row.scale);
+  }
+  for (; d < half; ++d) {
     out[d] = (x[d] * row.cos[d] - x[d + half] * row.sin[d]) * row.scale;
     out[d + half] = (x[d + half] * row.cos[d + half] + x[d] * row.sin[d + half]) * row.scale;
   }

@@ -34,19 +34,12 @@ void sum_groups(const float* input, std::size_t begin, std::size_t end, std::siz
   }
 }
 
-// The bits of a bfloat16, rounded to nearest with ties to even; a NaN remains one.
-std::uint32_t bfloat16_bits(float x) {
-  const auto bits = std::bit_cast<std::uint32_t>(x);
-  const bool nan = (bits & 0x7fffffff) > 0x7f800000;
-  return nan ? bits >> 16 | 0x40 : (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
-}
-
 // [n] numbers rounded to bfloat16, as f32 or as QuantizedRows::pairs.
 void round_to_bfloat16(const float* input, std::size_t n, float* out) {
   for (std::size_t i = 0; i < n; ++i) out[i] = std::bit_cast<float>(bfloat16_bits(input[i]) << 16);
 }
 void round_to_bfloat16(const float* input, std::size_t n, std::uint32_t* pairs) {
-  for (std::size_t i = 0; i < n / 2; ++i) pairs[i] = bfloat16_bits(input[2 * i]) | bfloat16_bits(input[2 * i + 1]) << 16;
+  variant().pair_numbers({input, n, pairs});
 }
 
 // Panels [begin, end) of [m, columns] as QuantizedRows wants them; rows behind the last are zeros.

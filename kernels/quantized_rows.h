@@ -200,6 +200,19 @@ void quantized_tiles(const QuantizedRows& rows, std::size_t begin, std::size_t e
 
 }  // namespace
 
+void pair_numbers(const PairedNumbers& numbers) {
+#if defined(__AVX512BF16__)
+  for (std::size_t i = 0; i < numbers.n; i += kGroup) {
+    const __m512bh rounded = _mm512_cvtne2ps_pbh(_mm512_loadu_ps(numbers.input + i + kLanes), _mm512_loadu_ps(numbers.input + i));
+    _mm512_storeu_si512(numbers.pairs + i / 2, (__m512i)rounded);
+  }
+#else
+  for (std::size_t i = 0; i < numbers.n / 2; ++i) {
+    numbers.pairs[i] = bfloat16_bits(numbers.input[2 * i]) | bfloat16_bits(numbers.input[2 * i + 1]) << 16;
+  }
+#endif
+}
+
 void quantized_rows(const QuantizedRows& rows, std::size_t begin, std::size_t end) {
   const bool minimum = rows.weight.has_minimum;
   if (rows.weight.bits == 32) return quantized_tiles<32, false>(rows, begin, end);

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <algorithm>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -123,6 +124,20 @@ struct Int8Rows : QuantizedOutput {
 // Codes of 4 bits without minima stand for q - 8.
 constexpr float sum_factor(const QuantizedMatrix& weight) { return weight.bits == 4 && !weight.has_minimum ? -8.0f : 1.0f; }
 
+// The bits of a bfloat16, rounded to nearest with ties to even; a NaN remains one.
+inline std::uint32_t bfloat16_bits(float x) {
+  const auto bits = std::bit_cast<std::uint32_t>(x);
+  const bool nan = (bits & 0x7fffffff) > 0x7f800000;
+  return nan ? bits >> 16 | 0x40 : (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
+}
+
+// n numbers, n a multiple of kGroup, rounded to QuantizedRows::pairs.
+struct PairedNumbers {
+  const float* input;
+  std::size_t n;
+  std::uint32_t* pairs;
+};
+
 // Rounds input to what Int8Rows reads.
 struct RoundedRows {
   const float* input;  // [M, K]
@@ -159,6 +174,7 @@ struct GateRows {
   X(linear_rows, (const LinearRows&, std::size_t begin, std::size_t end))        \
   X(quantized_rows, (const QuantizedRows&, std::size_t begin, std::size_t end))  \
   X(int8_rows, (const Int8Rows&, std::size_t begin, std::size_t end))            \
+  X(pair_numbers, (const PairedNumbers&))                                        \
   X(round_rows, (const RoundedRows&, std::size_t begin, std::size_t end))        \
   X(norm_rows, (const NormRows&, std::size_t begin, std::size_t end))            \
   X(gate_rows, (const GateRows&))
