@@ -173,7 +173,7 @@ const char* quantized_linear(const QuantizedLinearArguments& a, const ParallelFo
   const std::size_t tiles = (features + kTileRows - 1) / kTileRows;
   parallel_for(tiles, [&](std::size_t begin, std::size_t end) {
     if (!gated) return multiply(begin, end, a.out, features, 0);
-    const std::size_t at_once = a.rows == 1 ? 4 : 6;  // tiles, of each half: as many as the inner loops take, or a multiple
+    const std::size_t at_once = a.rows == 1 ? 4 : 12;  // tiles, of each half: a multiple of what any inner loop takes
     thread_local std::vector<float> up;
     up.resize(a.rows * at_once * kTileRows);
     for (std::size_t at = begin; at < end; at += at_once) {
