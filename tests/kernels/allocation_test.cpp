@@ -56,6 +56,9 @@ class Step {
     a.context = scope.handle();
     a.out = out_.data();
     ASSERT_EQ(attention(a), nullptr);
+    QuantizedLinearArguments wide{.input = x_.data(), .rows = 1, .weight = wide_matrix(), .out = out_.data()};
+    wide.activations = Activations::kBFloat16;
+    ASSERT_EQ(quantized_linear(wide, parallel_for), nullptr);
     for (const Activations activations : {Activations::kFloat32, Activations::kInt8}) {
       QuantizedLinearArguments linear{.input = x_.data(), .rows = 1, .weight = matrix(kHidden), .out = out_.data()};
       linear.activations = activations;
@@ -69,10 +72,11 @@ class Step {
   }
 
  private:
+  [[nodiscard]] QuantizedMatrix wide_matrix() const { return {wide_bytes_.data(), kHidden, kHidden, 16, false}; }
   [[nodiscard]] QuantizedMatrix matrix(std::size_t rows) const { return {weight_bytes_.data(), rows, kHidden, 4, true}; }
 
   KvCache cache_;
-  std::vector<std::uint8_t> weight_bytes_;
+  std::vector<std::uint8_t> weight_bytes_, wide_bytes_ = std::vector<std::uint8_t>(QuantizedMatrix{nullptr, kHidden, kHidden, 16, false}.bytes(), 0x11);
   std::vector<float> x_ = std::vector<float>(kHidden, 0.5f), out_ = std::vector<float>(2 * kHidden);
 };
 
