@@ -14,7 +14,9 @@ if(TARGET weft_executorch)
   get_directory_property(executorch_VERSION DIRECTORY backends/executorch DEFINITION executorch_VERSION)
 endif()
 if(TARGET weft_aoti)
-  get_directory_property(Torch_VERSION DIRECTORY backends/aoti DEFINITION Torch_VERSION)
+  get_directory_property(Libtorch_VERSION DIRECTORY backends/aoti DEFINITION Libtorch_VERSION)
+  get_directory_property(Libtorch_ROOT DIRECTORY backends/aoti DEFINITION Libtorch_ROOT)
+  install(FILES cmake/FindLibtorch.cmake DESTINATION ${package})
 endif()
 configure_package_config_file(cmake/weftConfig.cmake.in ${PROJECT_BINARY_DIR}/weftConfig.cmake
   INSTALL_DESTINATION ${package}
