@@ -7,6 +7,7 @@
 #include <c10/core/InferenceMode.h>
 #include <c10/util/accumulate.h>
 #include <caffe2/serialize/inline_container.h>
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -16,6 +17,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -156,12 +158,30 @@ class OperatorTimers {
   std::optional<at::CallbackHandle> handle_;
 };
 
+// A program that was compiled beside a torch with CUDA needs libtorch.so by name, for some of the standard library's functions that lie
+// there as well. It is beside the libtorch_cpu that this is linked with. Loaded only for such programs: with CUDA it brings libtorch_cuda.
+bool load_named_libtorch() {
+  Dl_info cpu{};
+  if (dladdr(reinterpret_cast<const void*>(&at::get_num_threads), &cpu) == 0) return false;
+  return dlopen(std::filesystem::path(cpu.dli_fname).replace_filename("libtorch.so").c_str(), RTLD_LAZY) != nullptr;
+}
+
+std::unique_ptr<torch::inductor::AOTIModelPackageLoader> load_package(const std::string& path) {
+  const auto load = [&] { return std::make_unique<torch::inductor::AOTIModelPackageLoader>(path, "model", /*run_single_threaded=*/true); };
+  try {
+    return load();
+  } catch (const std::exception& error) {
+    if (std::string_view(error.what()).find("libtorch.so") == std::string_view::npos || !load_named_libtorch()) throw;
+  }
+  return load();
+}
+
 class AotiProgram final : public Program {
  public:
   AotiProgram(const std::string& path, const std::vector<Weight>& weights, std::shared_ptr<kernels::ThreadPool> threads)
       : where_("program '" + path + "'"), threads_(std::move(threads)) {
     try {
-      loader_ = std::make_unique<torch::inductor::AOTIModelPackageLoader>(path, "model", /*run_single_threaded=*/true);
+      loader_ = load_package(path);
     } catch (const std::exception& error) {
       throw Error(ErrorCode::kBackend, "the compiled program can't be loaded (" + first_line(error) + ")", path,
                   "it runs on the kind of CPU and the torch version that it was exported with; export it again here");

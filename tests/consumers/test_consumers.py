@@ -113,7 +113,7 @@ def test_smallest_program_is_built_without_the_other_sdk(backend, program):
 
 
 def test_backend_without_its_sdk_says_how_to_get_it(tmp_path):
-    words = refusal("cmake", "-G", "Ninja", "-S", ROOT, "-B", tmp_path, "-DWEFT_AOTI=ON", "-DCMAKE_DISABLE_FIND_PACKAGE_Torch=ON", "-DWEFT_PARTS=aoti", "-DWEFT_TESTS=OFF")
+    words = refusal("cmake", "-G", "Ninja", "-S", ROOT, "-B", tmp_path, "-DWEFT_AOTI=ON", "-DCMAKE_DISABLE_FIND_PACKAGE_Libtorch=ON", "-DWEFT_PARTS=aoti", "-DWEFT_TESTS=OFF")
     assert "CMake found no libtorch" in words
     assert "pip install torch" in words
 

@@ -1,9 +1,11 @@
 """The one flow from a checkpoint to a file: equal on both backends, in every quantisation, and nothing half-written."""
 
 import os
+import struct
 import subprocess
 import sys
 import zipfile
+import zlib
 
 import numpy as np
 import pytest
@@ -205,3 +207,19 @@ def test_half_precision_exports(weft_bin, tmp_path, dtype):
     result = export((tiny_model("llama"), tiny_tokenizer()), path, dtype=dtype)
     assert result.metadata["dtype"] == dtype and path.is_file()
 
+
+
+def test_a_program_that_was_compiled_beside_a_torch_with_cuda(exported, tmp_path):
+    """Such a one asks for libtorch.so by name, and this one is made to: its library's string table is changed, and the archive's checksums."""
+    whole = exported("llama", "aoti")
+    with zipfile.ZipFile(whole) as archive:
+        member = next(entry for entry in archive.infolist() if entry.filename.endswith(".so"))
+        library = archive.read(member)
+    assert member.compress_type == zipfile.ZIP_STORED and library.count(b"\0libtorch_cpu.so\0") == 1
+    changed = library.replace(b"\0libtorch_cpu.so\0", b"\0libtorch.so\0cpu\0")
+    data = whole.read_bytes().replace(library, changed)
+    path = tmp_path / "model.pt2"
+    path.write_bytes(data.replace(struct.pack("<I", member.CRC), struct.pack("<I", zlib.crc32(changed))))
+    with zipfile.ZipFile(path) as archive:
+        assert archive.testzip() is None
+    np.testing.assert_array_equal(logits_of(path), logits_of(whole))
