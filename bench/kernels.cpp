@@ -89,8 +89,7 @@ std::vector<float> random_floats(std::size_t n) {
 void bench_quantized(const Report& report, const ParallelFor& parallel_for, std::size_t m, std::size_t n, std::size_t k, int bits,
                      bool minimum, Activations activations, bool fused = false) {
   const std::string name = std::string("quantized_linear ") + std::to_string(bits) + " bit" + (minimum ? " with minima" : "") +
-                           (activations == Activations::kInt8 ? ", int8 " : activations == Activations::kBFloat16 ? ", bf16 " : ", f32 ") + std::to_string(m) + "x" + std::to_string(k) + "x" +
-                           std::to_string(n) + (fused ? ", norm and gate" : "");
+                           ", " + name_of(activations) + " " + std::to_string(m) + "x" + std::to_string(k) + "x" + std::to_string(n) + (fused ? ", norm and gate" : "");
   if (!report.wants(name)) return;
   QuantizedMatrix matrix{nullptr, n, k, bits, minimum};
   // One token reads a new matrix each time, as a model of many layers does; many rows read one.

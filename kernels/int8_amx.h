@@ -34,7 +34,7 @@ template <int Bits, bool HasMinimum>
 inline UnpackedTile unpack_tile(const QuantizedMatrix& weight, std::size_t tile, std::int8_t* codes, float* scale, float* minimum) {
   const std::size_t groups = weight.columns / kGroup;
   const std::uint8_t* group = weight.data + tile * weight.tile_bytes();
-  constexpr std::size_t kHead = kTileRows * (HasMinimum ? 4 : 2);
+  constexpr std::size_t kHead = head_bytes<Bits, HasMinimum>();
   for (std::size_t g = 0; g < groups; ++g, group += weight.group_bytes()) {
     store_part(scale + g * kTileRows, load_halves(group));
     if constexpr (HasMinimum) store_part(minimum + g * kTileRows, load_halves(group + 2 * kTileRows));

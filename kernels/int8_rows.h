@@ -91,9 +91,7 @@ template <int R, std::size_t T, int Bits, bool HasMinimum>
 WEFT_INLINE void add_products(const Int8Rows& rows, std::size_t at, const std::uint8_t* group, std::size_t tile_bytes,
                               const std::uint8_t* next, FloatPart (&total)[R][T][kParts]) {
   FloatPart dots[R][T][kParts], scale[T][kParts], minimum[T][kParts] = {};
-  constexpr std::size_t kHead = kTileRows * (HasMinimum ? 4 : 2);
-  group_dots<R, T, Bits>(rows.codes + at * kGroup, rows.starts + at, group + kHead, tile_bytes, next, dots);
-  static_assert(kHead <= 64);
+  group_dots<R, T, Bits>(rows.codes + at * kGroup, rows.starts + at, group + head_bytes<Bits, HasMinimum>(), tile_bytes, next, dots);
   for (std::size_t t = 0; t < T; ++t) prefetch(next + t * tile_bytes + Bits * 64);
   for (std::size_t t = 0; t < T; ++t) {
     for (std::size_t p = 0; p < kParts; ++p) {
@@ -169,7 +167,7 @@ WEFT_ALONE void int8_row(const Int8Rows& rows, std::size_t tile) {
 namespace weft::kernels::WEFT_VARIANT {
 namespace {
 
-// The rows from `row` on against tiles [tile, end), R rows and T tiles at a time; returns the first of the tiles that are left.
+// The rows from `first_row` on against tiles [tile, end), R rows and T tiles at a time; returns the first of the tiles that are left.
 template <int R, std::size_t T, int Bits, bool HasMinimum>
 std::size_t int8_shape(const Int8Rows& rows, std::size_t first_row, std::size_t tile, std::size_t end) {
   const std::size_t groups = rows.weight.columns / kGroup;

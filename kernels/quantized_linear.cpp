@@ -96,7 +96,7 @@ struct Prepared {
 std::string describe(const QuantizedLinearArguments& a) {
   return std::to_string(a.rows) + " x " + std::to_string(a.weight.columns) + " -> " + std::to_string(a.weight.rows) + ", " +
          std::to_string(a.weight.bits) + " bit" + (a.weight.has_minimum ? " with minima" : "") +
-         (a.activations == Activations::kInt8 ? ", int8" : a.activations == Activations::kBFloat16 ? ", bf16" : ", f32") + (a.norm_weight != nullptr ? ", norm" : "") +
+         ", " + name_of(a.activations) + (a.norm_weight != nullptr ? ", norm" : "") +
          (a.gate != Gate::kNone ? ", gate" : "") + (a.residual != nullptr ? ", residual" : "");
 }
 

@@ -38,12 +38,6 @@ WEFT_INLINE Vector unpack(Integers word, int s) {
 
 WEFT_INLINE Vector load_scales(const std::uint8_t* p) { return load_numbers(reinterpret_cast<const Half*>(p)); }
 
-// QuantizedMatrix::head_bytes().
-template <int Bits, bool HasMinimum>
-constexpr std::size_t head_bytes() {
-  return Bits >= 16 ? 0 : kTileRows * (HasMinimum ? 4 : 2);
-}
-
 #if defined(__AVX512BF16__)
 constexpr bool kMultipliesBFloat16 = true;
 // A lane's two products of bfloat16, added to the sum one after the other; numbers below 2^-126 count as 0.
@@ -59,8 +53,8 @@ WEFT_INLINE Vector add_pairs(Integers, std::uint32_t, Vector sum) { return sum; 
 template <int Bits>
 constexpr std::size_t kGroupsTogether = Bits >= 16 ? 4 : 1;
 
-// Adds the groups [begin, end), from a multiple of kGroupsTogether on, of R rows of the input, of a panel if there are several, times T tiles as the file has them. Sums
-// are in memory between groups: the registers are for those within one.
+// Adds the groups [begin, end), from a multiple of kGroupsTogether on, of R rows of the input, of a panel if there are several, times T
+// tiles as the file has them. Sums are in memory between groups: the registers are for those within one.
 template <int R, std::size_t T, int Bits, bool HasMinimum, bool Panels, bool Pairs>
 WEFT_INLINE void add_groups(const QuantizedRows& rows, std::size_t row, std::size_t tile, std::size_t begin, std::size_t end,
                             float (*sums)[kTileRows]) {
@@ -68,7 +62,6 @@ WEFT_INLINE void add_groups(const QuantizedRows& rows, std::size_t row, std::siz
   constexpr std::size_t kColumn = Panels ? kPanelRows : 1;
   constexpr int kInWord = 32 / Bits;
   constexpr std::size_t kHead = head_bytes<Bits, HasMinimum>();
-  static_assert(kHead <= 64);
   const std::size_t columns = rows.weight.columns;
   const std::size_t group_bytes = rows.weight.group_bytes(), tile_bytes = rows.weight.tile_bytes();
   const std::uint8_t* const weight = rows.weight.data + tile * tile_bytes;

@@ -4,9 +4,17 @@
 #include <algorithm>
 
 #include "kernels/vector.h"
+#include "weft/kernels/quantized_linear.h"
 
 namespace weft::kernels::WEFT_VARIANT {
 namespace {
+
+// QuantizedMatrix::head_bytes().
+template <int Bits, bool HasMinimum>
+constexpr std::size_t head_bytes() {
+  return Bits >= 16 ? 0 : kTileRows * (HasMinimum ? 4 : 2);
+}
+static_assert(head_bytes<4, true>() <= 64);  // one line of the cache is all that is asked for
 
 // Asks for a line of the cache that will be read soon; it may lie behind the weights' end.
 WEFT_INLINE void prefetch(const std::uint8_t* p) { __builtin_prefetch(p, 0, 3); }

@@ -124,6 +124,16 @@ struct Int8Rows : QuantizedOutput {
 // Codes of 4 bits without minima stand for q - 8.
 constexpr float sum_factor(const QuantizedMatrix& weight) { return weight.bits == 4 && !weight.has_minimum ? -8.0f : 1.0f; }
 
+// As benchmarks and traces call them.
+constexpr const char* name_of(Activations activations) {
+  switch (activations) {
+    case Activations::kInt8: return "int8";
+    case Activations::kBFloat16: return "bf16";
+    case Activations::kFloat32: break;
+  }
+  return "f32";
+}
+
 // The bits of a bfloat16, rounded to nearest with ties to even; a NaN remains one.
 inline std::uint32_t bfloat16_bits(float x) {
   const auto bits = std::bit_cast<std::uint32_t>(x);
