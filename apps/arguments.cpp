@@ -103,12 +103,12 @@ void add_runner(CLI::App& app, ModelChoice& model) {
       ->type_name("N")
       ->check(whole_number(1, kMaxThreads));
   app.add_flag("--float-activations", model.runner.float_activations, "Exact: round neither linears' inputs nor the cache");
-  app.add_option("--cache-type", model.runner.cache_type, "Keep keys and values as float32, float16 or int8")
+  app.add_option("--cache-type", model.runner.cache_type, "Keep the cache as " + std::string(kCacheTypeNames))
       ->type_name("TYPE")
       ->transform(CLI::Validator(
           [](std::string& name) -> std::string {
             const auto found = parse_cache_type(name);
-            if (!found) return "'" + name + "' is none of float32, float16 and int8";
+            if (!found) return "'" + name + "' is not " + std::string(kCacheTypeNames);
             name = std::to_string(static_cast<int>(*found));
             return {};
           },

@@ -216,7 +216,7 @@ void bench_linear(const Report& report, const ParallelFor& parallel_for, std::si
 // `sequences` of them side by side, each with `tokens` after `past`.
 void bench_attention(const Report& report, const ParallelFor& parallel_for, std::size_t tokens, std::size_t past, std::uint32_t heads,
                      std::uint32_t kv_heads, std::uint32_t size, KvType type, std::size_t sequences = 1) {
-  const char* const types[] = {"f32", "f16", "int8"};
+  const char* const types[] = {"f32", "f16", "int8", "bf16"};
   const std::string name = std::string("attention ") + types[static_cast<std::size_t>(type)] + ", " +
                            (sequences > 1 ? std::to_string(sequences) + " times " : "") + std::to_string(tokens) + " after " +
                            std::to_string(past) + ", heads " + std::to_string(heads) + "/" + std::to_string(kv_heads) + " of " +
@@ -254,7 +254,8 @@ void bench_attention(const Report& report, const ParallelFor& parallel_for, std:
   double seen = 0;
   for (std::size_t i = 0; i < tokens; ++i) seen += static_cast<double>(past + i + 1);
   const auto times = static_cast<double>(sequences);
-  report.row(name, seconds, times * cached, times * seen * heads * size * 2);
+  report.row(name, seconds, times * cached, times * seen * heads * size * 2,
+             type == KvType::kBFloat16 ? Activations::kBFloat16 : Activations::kFloat32);
 }
 
 void run(std::size_t threads, const std::string& filter, bool only_limits) {
@@ -296,7 +297,7 @@ void run(std::size_t threads, const std::string& filter, bool only_limits) {
   for (const int bits : {4, 8}) {
     for (const std::size_t m : {1, 256}) bench_embedding(report, m, 128256, 2048, bits);
   }
-  for (const KvType type : {KvType::kFloat32, KvType::kFloat16, KvType::kInt8}) {
+  for (const KvType type : {KvType::kFloat32, KvType::kFloat16, KvType::kInt8, KvType::kBFloat16}) {
     for (const std::size_t past : {16, 512, 2048}) bench_attention(report, parallel_for, 1, past, 9, 3, 64, type);
     bench_attention(report, parallel_for, 256, 256, 9, 3, 64, type);
     for (const std::size_t past : {512, 2048}) bench_attention(report, parallel_for, 1, past, 32, 8, 64, type);

@@ -4,7 +4,7 @@
     .venv/bin/python bench/perplexity.py                              # the default model, on a text of Python's own
     .venv/bin/python bench/perplexity.py --text wiki.txt --max-tokens 8192
 
-Transformers computes in float32 with the file's weights dequantised; weft with activations rounded to 8 bits, and with
+Transformers computes in float32 with the file's weights dequantised; weft with rounded activations, and with
 exact ones; llama.cpp (llama-cpp-python, in the environment that bench/decode makes) rounds them to 8 bits. Speed is not what is measured here.
 """
 
@@ -88,7 +88,7 @@ def main() -> None:
             if backend in options.skip:
                 continue
             path = Path(folder, "model" + ending)
-            export(gguf, path, check=False, activations="int8", progress=progress)
+            export(gguf, path, check=False, activations="rounded", progress=progress)
             windowed = [
                 "--max-tokens",
                 len(ids),
@@ -99,7 +99,7 @@ def main() -> None:
                 "--stride",
                 options.stride,
             ]
-            for activations, flags in (("int8", []), ("float32", ["--float-activations"])):
+            for activations, flags in (("rounded", []), ("float32", ["--float-activations"])):
                 measured = file_perplexity(path, text, *map(str, windowed), *flags)
                 results[f"weft, {backend}, {activations}"] = measured["perplexity"]
         if "llama.cpp" not in options.skip:

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <bit>
 #include <cstdint>
 #include <cstring>
 #include <string>
@@ -61,22 +62,25 @@ TurnedRow turned_row(const AttentionArguments& a, const HeadsView& view, std::si
 // Puts one sequence's new keys and values, token rows [first, first + n) of the batch, behind its kept rows.
 void append(const AttentionArguments& a, KvCache& cache, std::size_t first, std::size_t n, const ParallelFor& parallel_for) {
   const auto layer = static_cast<std::size_t>(a.layer);
-  cache.prepare_rows(layer, cache.size(), cache.size() + n);
-  const auto append_rows = [&](std::size_t begin, std::size_t end) {
+  const std::size_t first_row = cache.size(), last_row = first_row + n;
+  cache.prepare_rows(layer, first_row, last_row);
+  // By pairs of rows: no two threads may write the two that share words (KvType::kBFloat16).
+  const std::size_t first_pair = first_row / 2, n_pairs = (last_row + 1) / 2 - first_pair;
+  const auto append_pairs = [&](std::size_t begin, std::size_t end) {
     thread_local std::vector<float> turned;
     turned.resize(a.key.size);
-    for (std::size_t i = begin; i < end; ++i) {
-      const std::size_t row = cache.size() + i;
+    for (std::size_t row = std::max(first_row, 2 * (first_pair + begin)); row < std::min(last_row, 2 * (first_pair + end)); ++row) {
+      const std::size_t token = first + row - first_row;
       for (std::size_t head = 0; head < a.key.heads; ++head) {
-        variant().turn_row(turned_row(a, a.key, head, first + i, 1.0f, turned.data()));
-        const float* value = a.value.data + head * a.value.head_stride + (first + i) * a.value.token_stride;
+        variant().turn_row(turned_row(a, a.key, head, token, 1.0f, turned.data()));
+        const float* value = a.value.data + head * a.value.head_stride + token * a.value.token_stride;
         variant().keep_row({turned.data(), value, a.key.size, a.value.size, &cache.block(layer, row / kBlockRows), head, row % kBlockRows});
       }
     }
   };
   constexpr std::size_t kWorth = 16;  // tokens: some microseconds
-  if (n < kWorth) return append_rows(0, n);
-  parallel_for(n, append_rows);
+  if (n < kWorth) return append_pairs(0, n_pairs);
+  parallel_for(n_pairs, append_pairs);
 }
 
 // The first cache row that the token at `position` sees; AttentionArguments::window.
@@ -168,14 +172,16 @@ const char* attention(const AttentionArguments& a) {
   const std::span<const std::size_t> sequence_starts = first_tokens;
   const std::size_t partial_size = partial_floats((a.value.size + kLanes - 1) / kLanes * kLanes);
 
-  // A unit's rows; queries go into `queries`, of kMaxRows * D floats.
+  // A unit's rows; `queries` has room for query_floats().
   const auto rows_of = [&](const Unit& unit, float* queries) {
     const Sequence& sequence = scope->sequences()[unit.sequence];
+    const std::size_t even_size = (a.query.size + 1) / 2 * 2;
     thread_local std::vector<float> turned;
-    turned.resize(a.query.size);
+    turned.assign((a.query.size + kGroup - 1) / kGroup * kGroup, 0.0f);
     AttentionRows rows{};
     rows.n = unit.n_rows;
     rows.queries = queries;
+    rows.pairs = sequence.cache->type() == KvType::kBFloat16 && variant().multiplies_bfloat16 && !scope->float_activations();
     rows.has_sink = !a.sinks.empty();
     rows.softcap = a.softcap;
     rows.cache = sequence.cache;
@@ -192,7 +198,14 @@ const char* attention(const AttentionArguments& a) {
       rows.sink[r] = rows.has_sink ? a.sinks[head] : 0.0f;
       rows.out[r] = a.out + (batch_row * a.query.heads + head) * a.value.size;
       variant().turn_row(turned_row(a, a.query, head, batch_row, a.scale, turned.data()));
-      for (std::size_t d = 0; d < a.query.size; ++d) queries[d * kMaxRows + r] = turned[d];
+      if (rows.pairs) {
+        thread_local std::vector<std::uint32_t> pairs;
+        pairs.resize(turned.size() / 2);
+        variant().pair_numbers({turned.data(), turned.size(), pairs.data()});
+        for (std::size_t d = 0; d < even_size / 2; ++d) queries[d * kMaxRows + r] = std::bit_cast<float>(pairs[d]);
+      } else {
+        for (std::size_t d = 0; d < even_size; ++d) queries[d * kMaxRows + r] = turned[d];
+      }
     }
     return rows;
   };
@@ -205,10 +218,10 @@ const char* attention(const AttentionArguments& a) {
     thread_local std::vector<float> queries, partials;
     split.clear();
     parts.clear();
-    queries.resize(all_units.size() * kMaxRows * a.query.size);
+    queries.resize(all_units.size() * query_floats(a.query.size));
     std::size_t n_partials = 0, first_block = SIZE_MAX, last_block = 0;
     for (std::size_t u = 0; u < all_units.size(); ++u) {
-      const AttentionRows rows = rows_of(all_units[u], queries.data() + u * kMaxRows * a.query.size);
+      const AttentionRows rows = rows_of(all_units[u], queries.data() + u * query_floats(a.query.size));
       const auto [begin, end] = rows.blocks();
       split.push_back({rows, begin, end - begin, n_partials, static_cast<std::uint32_t>(end - begin)});
       n_partials += end - begin + 1;
@@ -240,7 +253,7 @@ const char* attention(const AttentionArguments& a) {
     return nullptr;
   }
   scope->parallel_for()(all_units.size(), [&](std::size_t begin, std::size_t end) {
-    const std::size_t queries_size = kMaxRows * a.query.size;
+    const std::size_t queries_size = query_floats(a.query.size);
     thread_local std::vector<float> memory;
     memory.resize(2 * queries_size + 2 * partial_size);
     float* const scratch = memory.data() + 2 * queries_size;

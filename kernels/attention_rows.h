@@ -8,6 +8,7 @@
 #pragma once
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <limits>
 #include <span>
@@ -49,8 +50,24 @@ class Ahead {
   const std::byte *at_, *end_;
 };
 
-// scores[r][tile * kLanes...) = queries[:, r] . keys for the tiles [tile, n_tiles), as many at a time as there are registers.
-template <int R, int Tiles, class T>
+// Numbers in what a cache is made of.
+template <class T>
+constexpr std::size_t kNumbersIn = std::is_same_v<T, BFloat16Pair> ? 2 : 1;
+
+// kLanes of them, the `which`-th of each T.
+template <class T>
+WEFT_INLINE Vector load_numbers(const T* p, std::size_t which) {
+  if constexpr (std::is_same_v<T, BFloat16Pair>) {
+    const Integers pairs = load_integers(p);
+    return bits_as_float(which == 0 ? pairs << 16 : pairs & ~0xffff);
+  } else {
+    return load_numbers(p);
+  }
+}
+
+// scores[r][tile * kLanes...) = queries[:, r] . keys for the tiles [tile, n_tiles), as many at a time as there are registers. Of keys in
+// pairs, size is the number of pairs; Pairs says that the queries are, too.
+template <int R, int Tiles, bool Pairs, class T>
 inline void score_tiles(const float* queries, std::size_t size, const T* keys, std::size_t tile, std::size_t n_tiles,
                         float scores[][kBlockRows], Ahead& ahead) {
   for (; tile + Tiles <= n_tiles; tile += Tiles) {
@@ -63,14 +80,30 @@ inline void score_tiles(const float* queries, std::size_t size, const T* keys, s
     }
     for (std::size_t d = 0; d < size; ++d) {
       ahead.ask(Tiles * kLanes * sizeof(T));
-      Vector key[Tiles];
+      const T* const at = tile_keys + d * kLanes;
+      if constexpr (Pairs) {
+        Integers key[Tiles];
 #pragma GCC unroll 8
-      for (int t = 0; t < Tiles; ++t) key[t] = load_numbers(tile_keys + (static_cast<std::size_t>(t) * size + d) * kLanes);
+        for (int t = 0; t < Tiles; ++t) key[t] = load_integers(at + static_cast<std::size_t>(t) * size * kLanes);
 #pragma GCC unroll 12
-      for (int r = 0; r < R; ++r) {
-        const float q = queries[d * kMaxRows + static_cast<std::size_t>(r)];
+        for (int r = 0; r < R; ++r) {
+          const auto q = std::bit_cast<std::uint32_t>(queries[d * kMaxRows + static_cast<std::size_t>(r)]);
 #pragma GCC unroll 8
-        for (int t = 0; t < Tiles; ++t) sums[r][t] = multiply_add(key[t], q, sums[r][t]);
+          for (int t = 0; t < Tiles; ++t) sums[r][t] = add_pairs(key[t], q, sums[r][t]);
+        }
+        continue;
+      }
+#pragma GCC unroll 2
+      for (std::size_t which = 0; which < kNumbersIn<T>; ++which) {
+        Vector key[Tiles];
+#pragma GCC unroll 8
+        for (int t = 0; t < Tiles; ++t) key[t] = load_numbers(at + static_cast<std::size_t>(t) * size * kLanes, which);
+#pragma GCC unroll 12
+        for (int r = 0; r < R; ++r) {
+          const float q = queries[(d * kNumbersIn<T> + which) * kMaxRows + static_cast<std::size_t>(r)];
+#pragma GCC unroll 8
+          for (int t = 0; t < Tiles; ++t) sums[r][t] = multiply_add(key[t], q, sums[r][t]);
+        }
       }
     }
 #pragma GCC unroll 12
@@ -79,11 +112,12 @@ inline void score_tiles(const float* queries, std::size_t size, const T* keys, s
       for (int t = 0; t < Tiles; ++t) store(&scores[r][(tile + static_cast<std::size_t>(t)) * kLanes], sums[r][t]);
     }
   }
-  if constexpr (Tiles > 1) score_tiles<R, Tiles / 2>(queries, size, keys, tile, n_tiles, scores, ahead);
+  if constexpr (Tiles > 1) score_tiles<R, Tiles / 2, Pairs>(queries, size, keys, tile, n_tiles, scores, ahead);
 }
 
-// sums[r] = sum over j in [begin, end) of weights[r][j] * values[j], for C * kLanes components from `at`.
-template <int R, int C, class T>
+// sums[r] = sum over j in [begin, end) of weights[r][j] * values[j], for C * kLanes components from `at`. Of values in pairs, begin and end
+// count pairs; Pairs says that the weights are, too.
+template <int R, int C, bool Pairs, class T>
 inline void sum_values(float* sums, const T* values, std::size_t stride, std::size_t begin, std::size_t end,
                        const float weights[][kBlockRows], std::size_t at, Ahead& ahead) {
   Vector total[R][C];
@@ -94,13 +128,28 @@ inline void sum_values(float* sums, const T* values, std::size_t stride, std::si
   }
   for (std::size_t j = begin; j < end; ++j) {
     ahead.ask(C * kLanes * sizeof(T));
-    Vector value[C];
+    const T* const row = values + j * stride + at;
+    if constexpr (Pairs) {
+      Integers value[C];
 #pragma GCC unroll 4
-    for (int c = 0; c < C; ++c) value[c] = load_numbers(values + j * stride + at + c * kLanes);
+      for (int c = 0; c < C; ++c) value[c] = load_integers(row + c * kLanes);
 #pragma GCC unroll 12
-    for (int r = 0; r < R; ++r) {
+      for (int r = 0; r < R; ++r) {
 #pragma GCC unroll 4
-      for (int c = 0; c < C; ++c) total[r][c] = multiply_add(value[c], weights[r][j], total[r][c]);
+        for (int c = 0; c < C; ++c) total[r][c] = add_pairs(value[c], std::bit_cast<std::uint32_t>(weights[r][j]), total[r][c]);
+      }
+      continue;
+    }
+#pragma GCC unroll 2
+    for (std::size_t which = 0; which < kNumbersIn<T>; ++which) {
+      Vector value[C];
+#pragma GCC unroll 4
+      for (int c = 0; c < C; ++c) value[c] = load_numbers(row + c * kLanes, which);
+#pragma GCC unroll 12
+      for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 4
+        for (int c = 0; c < C; ++c) total[r][c] = multiply_add(value[c], weights[r][j * kNumbersIn<T> + which], total[r][c]);
+      }
     }
   }
 #pragma GCC unroll 12
@@ -111,7 +160,7 @@ inline void sum_values(float* sums, const T* values, std::size_t stride, std::si
 }
 
 // What R rows from `first` see of one block.
-template <int R, class T>
+template <int R, class T, bool Pairs>
 inline void attend_block(const AttentionRows& rows, std::size_t first, std::size_t block_index, float* partial, Ahead& next) {
   alignas(64) float scores[R][kBlockRows];  // then exp(score - the row's largest one)
   KvBlock& block = rows.cache->block(rows.layer, block_index);
@@ -127,10 +176,12 @@ inline void attend_block(const AttentionRows& rows, std::size_t first, std::size
   }
   if (begin >= end) return;  // the head says already that nothing was seen
   const std::size_t first_tile = begin / kLanes, n_tiles = (end + kLanes - 1) / kLanes;
+  constexpr std::size_t kIn = kNumbersIn<T>;
   const T* values = block.values<T>(rows.kv_head);
-  Ahead values_ahead(std::as_bytes(std::span(values + begin * stride, (end - begin) * stride)));
-  score_tiles<R, sums_each(R, kBlockRows / kLanes)>(rows.queries + first, rows.key_size, block.keys<T>(rows.kv_head), first_tile, n_tiles,
-                                                    scores, values_ahead);
+  const std::size_t first_values = begin / kIn, n_values = (end + kIn - 1) / kIn;
+  Ahead values_ahead(std::as_bytes(std::span(values + first_values * stride, (n_values - first_values) * stride)));
+  score_tiles<R, sums_each(R, kBlockRows / kLanes), Pairs>(rows.queries + first, (rows.key_size + kIn - 1) / kIn, block.keys<T>(rows.kv_head),
+                                                           first_tile, n_tiles, scores, values_ahead);
 
   // Each step for all rows before the next one's: what a step waits for at a row's end, the next row's beginning hides.
   Vector largest[R], total[R];
@@ -157,10 +208,22 @@ inline void attend_block(const AttentionRows& rows, std::size_t first, std::size
   for (int r = 0; r < R; ++r) {
     float* const row = scores[r];
     if (from[r] >= to[r]) {
-      std::fill(row + first_tile * kLanes, row + n_tiles * kLanes, 0.0f);
+      std::fill(row + first_tile / (Pairs ? 2 : 1) * kLanes, row + n_tiles * kLanes, 0.0f);
       continue;
     }
     const float top = largest_scores[r];
+    if constexpr (Pairs) {
+      const auto weight = [&](std::size_t tile) {
+        if (tile < first_tile || tile >= n_tiles) return Vector{};
+        return exp_nonpositive_roughly(load(row + tile * kLanes) - top);
+      };
+      for (std::size_t tile = first_tile / 2 * 2; tile < n_tiles; tile += 2) {
+        const Integers both = to_pairs(weight(tile), weight(tile + 1));
+        total[r] = add_pairs(both, 0x3f803f80, total[r]);  // times 1: what the values are multiplied by
+        store(static_cast<void*>(row + tile / 2 * kLanes), both);
+      }
+      continue;
+    }
     for (std::size_t t = first_tile * kLanes; t < n_tiles * kLanes; t += kLanes) {
       Vector weight = exp_nonpositive(load(row + t) - top);
       total[r] += weight;
@@ -176,9 +239,9 @@ inline void attend_block(const AttentionRows& rows, std::size_t first, std::size
   constexpr int kColumns = sums_each(R, 4);
   std::size_t column = 0;
   for (; column + kColumns * kLanes <= stride; column += kColumns * kLanes) {
-    sum_values<R, kColumns>(sums, values, stride, begin, end, scores, column, next);
+    sum_values<R, kColumns, Pairs>(sums, values, stride, first_values, n_values, scores, column, next);
   }
-  for (; column < stride; column += kLanes) sum_values<R, 1>(sums, values, stride, begin, end, scores, column, next);
+  for (; column < stride; column += kLanes) sum_values<R, 1, Pairs>(sums, values, stride, first_values, n_values, scores, column, next);
   next.ask_rest();
 }
 
@@ -247,9 +310,11 @@ inline void for_pieces(std::size_t n, const Use& use) {
   take(std::integral_constant<std::size_t, 1>{});
 }
 
-template <class T>
+template <class T, bool Pairs = false>
 void attend(const AttentionRows& rows, std::size_t block, float* partial, Ahead next) {
-  for_pieces(rows.n, [&](auto count, std::size_t first) { attend_block<static_cast<int>(count()), T>(rows, first, block, partial, next); });
+  for_pieces(rows.n, [&](auto count, std::size_t first) {
+    attend_block<static_cast<int>(count()), T, Pairs>(rows, first, block, partial, next);
+  });
 }
 
 }  // namespace
@@ -261,6 +326,11 @@ void attention_block(const AttentionRows& rows, std::size_t block, float* partia
     case KvType::kFloat32: return attend<float>(rows, block, partial, Ahead(next));
     case KvType::kFloat16: return attend<Half>(rows, block, partial, Ahead(next));
     case KvType::kInt8: return attend<std::int8_t>(rows, block, partial, Ahead(next));
+    case KvType::kBFloat16:
+      if constexpr (kMultipliesBFloat16) {
+        if (rows.pairs) return attend<BFloat16Pair, true>(rows, block, partial, Ahead(next));
+      }
+      return attend<BFloat16Pair>(rows, block, partial, Ahead(next));
   }
 }
 
@@ -333,6 +403,30 @@ void keep_row(const KvRow& row) {
                     std::memcpy(whole, &codes, sizeof codes);
                     for (std::size_t i = 0; i < kLanes; ++i) out[i] = static_cast<std::int8_t>(whole[i]);
                   });
+    }
+    case KvType::kBFloat16: {
+      const auto load_pairs = [](const float* x, std::size_t size, std::size_t d, std::uint32_t* pairs) {
+        float part[kGroup] = {};
+        std::copy_n(x + d, std::min(kGroup, size - d), part);
+        pair_numbers({part, kGroup, pairs});
+      };
+      std::uint32_t pairs[kGroup / 2];
+      auto* const keys = block.keys<std::uint32_t>(row.head) + row.row / kLanes * kLanes * (block.key_stride() / 2) + row.row % kLanes;
+      for (std::size_t d = 0; d < row.key_size; d += kGroup) {
+        load_pairs(row.key, row.key_size, d, pairs);
+        for (std::size_t i = 0; i < std::min(kGroup, block.key_stride() - d) / 2; ++i) keys[(d / 2 + i) * kLanes] = pairs[i];
+      }
+      // The first row of a pair clears what stands in the second: that isn't a row yet, but is multiplied by weights of 0.
+      auto* const values = block.values<std::uint32_t>(row.head) + row.row / 2 * stride;
+      for (std::size_t d = 0; d < row.value_size; d += kGroup) {
+        load_pairs(row.value, row.value_size, d, pairs);
+        for (std::size_t i = 0; i < std::min(kGroup, stride - d); i += kLanes) {
+          const Integers numbers = widen<HalfRegister>(reinterpret_cast<const std::uint16_t*>(pairs) + i);
+          std::uint32_t* const both = values + d + i;
+          store(both, row.row % 2 == 0 ? numbers : (load_integers(both) & 0xffff) | numbers << 16);
+        }
+      }
+      return;
     }
   }
 }

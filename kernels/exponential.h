@@ -24,5 +24,16 @@ WEFT_INLINE Vector exp_nonpositive(Vector x) {
   return select(underflow, broadcast(0.0f), p * power);
 }
 
+// exp for x <= 0 to within 2^-13, for what is rounded to bfloat16 next: 2^n times the best polynomial of degree 3 on [-1/2, 1/2] (Remez).
+// Below -88 the result is 0.
+WEFT_INLINE Vector exp_nonpositive_roughly(Vector x) {
+  x = larger(x, broadcast(-88.03f));  // whose n is -127, for which the bits of 2^n are those of 0
+  const Vector shifted = multiply_add(x, 1.44269504f, broadcast(12582912.0f));
+  const Vector r = multiply_add(x, 1.44269504f, -(shifted - 12582912.0f));
+  Vector p = broadcast(5.5171490e-2f);
+  for (const float c : {2.4261094e-1f, 6.9326099e-1f, 9.9992808e-1f}) p = multiply_add(p, r, broadcast(c));
+  return p * bits_as_float((bits_of(shifted) + 127) << 23);
+}
+
 }  // namespace
 }  // namespace weft::kernels::WEFT_VARIANT

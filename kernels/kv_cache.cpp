@@ -78,8 +78,8 @@ class Reader {
   Checksum checksum_;
 };
 
-// Calls use(pointer, bytes) for each contiguous run of the first `rows` rows of a layer's blocks. Key tiles are
-// kept whole, so that the last one may hold up to kLanes - 1 rows that don't count.
+// Calls use(pointer, bytes) for each contiguous run of the first `rows` rows of a layer's blocks. Key tiles and pairs of values are
+// kept whole, so that the last ones may hold rows that don't count.
 template <class Use>
 bool for_each_run(const KvCache& cache, std::size_t layer, std::size_t rows, const Use& use) {
   const KvLayerShape& shape = cache.layers()[layer];
@@ -88,11 +88,13 @@ bool for_each_run(const KvCache& cache, std::size_t layer, std::size_t rows, con
     KvBlock& block = cache.block(layer, begin / kBlockRows);
     const std::size_t n = std::min(kBlockRows, rows - begin);
     const std::size_t tiled = (n + kLanes - 1) / kLanes * kLanes;
+    const std::size_t paired = cache.type() == KvType::kBFloat16 ? (n + 1) / 2 * 2 : n;
     for (std::size_t head = 0; head < shape.kv_heads; ++head) {
       // Bytes of the blocks' memory, whatever is kept there.
-      std::byte* keys = block.keys<std::byte>(0) + head * kBlockRows * shape.key_size * number;
-      std::byte* values = block.keys<std::byte>(0) + (shape.kv_heads * shape.key_size + head * block.value_stride()) * kBlockRows * number;
-      if (!use(keys, tiled * shape.key_size * number) || !use(values, n * block.value_stride() * number)) return false;
+      if (!use(block.keys<std::byte>(head), tiled * block.key_stride() * number) ||
+          !use(block.values<std::byte>(head), paired * block.value_stride() * number)) {
+        return false;
+      }
       if (cache.type() != KvType::kInt8) continue;
       if (!use(reinterpret_cast<std::byte*>(block.key_scales(head)), n * sizeof(float)) ||
           !use(reinterpret_cast<std::byte*>(block.value_scales(head)), n * sizeof(float))) {
@@ -104,7 +106,13 @@ bool for_each_run(const KvCache& cache, std::size_t layer, std::size_t rows, con
 }
 
 const char* name_of(KvType type) {
-  return type == KvType::kFloat32 ? "float32" : type == KvType::kFloat16 ? "float16" : "int8";
+  switch (type) {
+    case KvType::kFloat32: return "float32";
+    case KvType::kFloat16: return "float16";
+    case KvType::kInt8: return "int8";
+    case KvType::kBFloat16: break;
+  }
+  return "bfloat16";
 }
 
 }  // namespace
@@ -161,7 +169,7 @@ std::string KvCache::load(std::istream& in) {
   std::uint64_t type = 0, n_layers = 0, rows = 0;
   if (!reader.number(type) || !reader.number(n_layers) || !reader.number(rows)) return "ends within its header";
   if (type != static_cast<std::uint64_t>(type_)) {
-    const bool known = type <= static_cast<std::uint64_t>(KvType::kInt8);
+    const bool known = type <= static_cast<std::uint64_t>(KvType::kBFloat16);
     return "holds " + (known ? std::string(name_of(static_cast<KvType>(type))) : "numbers of type " + std::to_string(type)) +
            ", but a cache here holds " + name_of(type_);
   }

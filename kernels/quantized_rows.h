@@ -38,17 +38,6 @@ WEFT_INLINE Vector unpack(Integers word, int s) {
 
 WEFT_INLINE Vector load_scales(const std::uint8_t* p) { return load_numbers(reinterpret_cast<const Half*>(p)); }
 
-#if defined(__AVX512BF16__)
-constexpr bool kMultipliesBFloat16 = true;
-// A lane's two products of bfloat16, added to the sum one after the other; numbers below 2^-126 count as 0.
-WEFT_INLINE Vector add_pairs(Integers a, std::uint32_t b, Vector sum) {
-  return {{(FloatRegister)_mm512_dpbf16_ps((__m512)sum.part[0], (__m512bh)a.part[0], (__m512bh)_mm512_set1_epi32(static_cast<int>(b)))}};
-}
-#else
-constexpr bool kMultipliesBFloat16 = false;
-WEFT_INLINE Vector add_pairs(Integers, std::uint32_t, Vector sum) { return sum; }  // not called
-#endif
-
 // Groups that are summed in registers, before that is added to what is in memory: those of 16 and 32 bits have no scales of their own.
 template <int Bits>
 constexpr std::size_t kGroupsTogether = Bits >= 16 ? 4 : 1;
@@ -196,8 +185,7 @@ void quantized_tiles(const QuantizedRows& rows, std::size_t begin, std::size_t e
 void pair_numbers(const PairedNumbers& numbers) {
 #if defined(__AVX512BF16__)
   for (std::size_t i = 0; i < numbers.n; i += kGroup) {
-    const __m512bh rounded = _mm512_cvtne2ps_pbh(_mm512_loadu_ps(numbers.input + i + kLanes), _mm512_loadu_ps(numbers.input + i));
-    _mm512_storeu_si512(numbers.pairs + i / 2, (__m512i)rounded);
+    store(numbers.pairs + i / 2, to_pairs(load(numbers.input + i), load(numbers.input + i + kLanes)));
   }
 #else
   for (std::size_t i = 0; i < numbers.n / 2; ++i) {

@@ -23,10 +23,12 @@ inline constexpr std::size_t kMaxRows = 12;
 inline constexpr std::size_t kPartialHead = 2 * kLanes;
 static_assert(kMaxRows <= kLanes);
 constexpr std::size_t partial_floats(std::size_t value_stride) { return kPartialHead + kMaxRows * value_stride; }
+constexpr std::size_t query_floats(std::size_t key_size) { return (key_size + 1) / 2 * 2 * kMaxRows; }
 
 struct AttentionRows {
   std::size_t n;                 // 1..kMaxRows
-  const float* queries;          // [D, kMaxRows], scaled
+  const float* queries;          // [D rounded up to even, kMaxRows], scaled; with `pairs` the bits of half as many pairs
+  bool pairs;                    // of a cache of kBFloat16, where the variant multiplies bfloat16: weights are rounded to it, too
   std::size_t begin[kMaxRows];   // first cache row seen
   std::size_t end[kMaxRows];     // one past the last
   float sink[kMaxRows];
@@ -45,9 +47,9 @@ struct AttentionRows {
   }
   // The keys that a block of those holds.
   [[nodiscard]] std::span<const std::byte> keys(std::size_t block) const {
-    const std::size_t row = key_size * KvBlock::number_bytes(cache->type());
+    KvBlock& of = cache->block(layer, block);
     const std::size_t kept = std::min(kBlockRows, *std::max_element(end, end + n) - block * kBlockRows);
-    return {cache->block(layer, block).keys<std::byte>(0) + kv_head * kBlockRows * row, (kept + kLanes - 1) / kLanes * kLanes * row};
+    return {of.keys<std::byte>(kv_head), (kept + kLanes - 1) / kLanes * kLanes * of.key_stride() * KvBlock::number_bytes(cache->type())};
   }
 };
 
@@ -141,7 +143,7 @@ inline std::uint32_t bfloat16_bits(float x) {
   return nan ? bits >> 16 | 0x40 : (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
 }
 
-// n numbers, n a multiple of kGroup, rounded to QuantizedRows::pairs.
+// n numbers, n a multiple of kGroup, rounded to pairs as QuantizedRows and BFloat16Pair have them.
 struct PairedNumbers {
   const float* input;
   std::size_t n;
@@ -191,7 +193,7 @@ struct GateRows {
 
 struct Variant {
   const char* name;
-  bool multiplies_bfloat16;  // quantized_rows() takes pairs
+  bool multiplies_bfloat16;  // quantized_rows() and attention_rows() take pairs
 #define WEFT_MEMBER(function, arguments) void (*function) arguments;
   WEFT_VARIANT_FUNCTIONS(WEFT_MEMBER)
 #undef WEFT_MEMBER

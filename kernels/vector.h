@@ -67,6 +67,9 @@ WEFT_INLINE Integers load_integers(const void* p) {
 WEFT_INLINE void store(float* p, Vector v) {
   for (std::size_t i = 0; i < kRegisters; ++i) std::memcpy(p + i * kRegisterBytes / sizeof(float), &v.part[i], kRegisterBytes);
 }
+WEFT_INLINE void store(void* p, Integers v) {
+  for (std::size_t i = 0; i < kRegisters; ++i) std::memcpy(static_cast<char*>(p) + i * kRegisterBytes, &v.part[i], kRegisterBytes);
+}
 WEFT_INLINE Vector broadcast(float x) { WEFT_EACH(Vector, x - FloatRegister{}); }  // the compiler drops this subtraction, but not a sum
 
 WEFT_INLINE Vector operator+(Vector a, Vector b) { WEFT_EACH(Vector, a.part[i] + b.part[i]); }
@@ -143,6 +146,23 @@ WEFT_INLINE float largest_lane(Vector v) {
   return part[0];
 #endif
 }
+
+#if defined(__AVX512BF16__)
+constexpr bool kMultipliesBFloat16 = true;
+// A lane's two products of bfloat16, added to the sum one after the other; numbers below 2^-126 count as 0.
+WEFT_INLINE Vector add_pairs(Integers a, std::uint32_t b, Vector sum) {
+  return {{(FloatRegister)_mm512_dpbf16_ps((__m512)sum.part[0], (__m512bh)a.part[0], (__m512bh)_mm512_set1_epi32(static_cast<int>(b)))}};
+}
+// Each two neighbours of 32 numbers as a pair.
+WEFT_INLINE Integers to_pairs(Vector first, Vector second) {
+  return {{(IntegerRegister)_mm512_cvtne2ps_pbh((__m512)second.part[0], (__m512)first.part[0])}};
+}
+#else
+constexpr bool kMultipliesBFloat16 = false;
+// Not called.
+WEFT_INLINE Vector add_pairs(Integers, std::uint32_t, Vector sum) { return sum; }
+WEFT_INLINE Integers to_pairs(Vector, Vector) { return {}; }
+#endif
 
 // kLanes narrower numbers, which may lie anywhere; a Narrow holds those of one register.
 using HalfRegister = std::uint16_t __attribute__((vector_size(kRegisterBytes / 2)));

@@ -24,7 +24,7 @@ using LogitArray = nb::ndarray<nb::numpy, float, nb::ndim<2>>;
 CacheType read_cache_type(const std::optional<std::string>& name) {
   if (!name) return CacheType::kAsExported;
   if (const auto type = parse_cache_type(*name)) return *type;
-  refuse("'" + *name + "' is no type of cache", "cache_type", "choose float32, float16 or int8, or None for the file's own");
+  refuse("'" + *name + "' is no type of cache", "cache_type", "choose " + std::string(kCacheTypeNames) + ", or None for the file's own");
 }
 
 LoadedModel load(const std::filesystem::path& path, int threads, std::size_t max_context, const std::optional<std::string>& cache_type) {

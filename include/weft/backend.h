@@ -27,16 +27,21 @@ inline constexpr const char* kBackendAbi = "weft-backend-2";
 
 /// How a runner keeps keys and values. Narrower ones take less memory and, with a long context, less time.
 enum class CacheType {
-  kAsExported,  ///< What the file asks for: float16 with quantised weights, else float32.
+  kAsExported,  ///< What the file asks for: float32, float16 with quantised weights, bfloat16 if linears' inputs are rounded, too.
   kFloat32,
   kFloat16,
-  kInt8,  ///< 8 bits and a scale for each head's key and value.
+  kBFloat16,  ///< Attention rounds queries and weights, too, where the processor multiplies such numbers: fastest with long prompts.
+  kInt8,      ///< 8 bits and a scale for each head's key and value.
 };
 
-/// The type that users, weft.json and errors call "float32", "float16" or "int8"; nothing for any other name.
+/// What users, weft.json and errors call them.
+inline constexpr std::string_view kCacheTypeNames = "float32, float16, bfloat16 or int8";
+
+/// The type of one of those names; nothing for any other name.
 [[nodiscard]] constexpr std::optional<CacheType> parse_cache_type(std::string_view name) noexcept {
   if (name == "float32") return CacheType::kFloat32;
   if (name == "float16") return CacheType::kFloat16;
+  if (name == "bfloat16") return CacheType::kBFloat16;
   if (name == "int8") return CacheType::kInt8;
   return std::nullopt;
 }

@@ -27,7 +27,7 @@ def load(path: str | os.PathLike[str], *, threads: int = 0, max_context: int = 0
 
     threads: that compute; 0: one for each physical core.
     max_context: fewer tokens than the model allows, to save memory; 0: as many as it allows.
-    cache_type: how keys and values are kept: "float32", "float16", "int8"; None: as the file says.
+    cache_type: how keys and values are kept: "float32", "float16", "bfloat16", "int8"; None: as the file says.
     Raises weft.Error (not_found, io, corrupt, unsupported, too_large, backend).
     """
     return Model(path, threads=threads, max_context=max_context, cache_type=cache_type)

@@ -82,7 +82,7 @@ ProgramInfo parse_program_info(std::string_view text, const std::string& where) 
   }
   if (const auto type = json.find("cache_type"); type != json.end()) {
     const auto known = type->is_string() ? parse_cache_type(type->get_ref<const std::string&>()) : std::nullopt;
-    if (!known) fail(where, "cache_type is " + type->dump().substr(0, 40) + ", not float32, float16 or int8");
+    if (!known) fail(where, "cache_type is " + type->dump().substr(0, 40) + ", not " + std::string(kCacheTypeNames));
     info.cache_type = *known;
   }
   return info;

@@ -40,6 +40,7 @@ kernels::KvType choose_cache_type(const ProgramInfo& info, const RunnerOptions& 
   if (type == CacheType::kAsExported) type = options.float_activations ? CacheType::kFloat32 : info.cache_type;
   switch (type) {
     case CacheType::kFloat16: return kernels::KvType::kFloat16;
+    case CacheType::kBFloat16: return kernels::KvType::kBFloat16;
     case CacheType::kInt8: return kernels::KvType::kInt8;
     case CacheType::kAsExported:
     case CacheType::kFloat32: break;

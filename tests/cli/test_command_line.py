@@ -53,7 +53,7 @@ def test_no_command_shows_help_and_fails(weft):
         ("generate m -p x --seed 18446744073709551616", "is not a whole number from 0 to 18446744073709551615"),
         ("generate m -p x --threads 0", "'0' is not a whole number from 1 to 1024"),
         ("generate m -p x --backend onnx", "'onnx' is neither executorch nor aoti"),
-        ("generate m -p x --cache-type int4", "'int4' is none of float32, float16 and int8"),
+        ("generate m -p x --cache-type int4", "'int4' is not float32, float16, bfloat16 or int8"),
         ("generate m -p x --stop=", "--stop"),
         ("generate m -p", "-p"),
         ("generate m", "there is no prompt: give -p TEXT, -f FILE, or -"),

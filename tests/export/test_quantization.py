@@ -207,7 +207,7 @@ def test_bfloat16_weights_are_stored_exactly(weft_bin, tmp_path, backend):
     floats = export((model, tiny_tokenizer()), tmp_path / f"f32{ENDINGS[backend]}")
     result = export((model, tiny_tokenizer()), tmp_path / f"bf16{ENDINGS[backend]}", quantize="bf16")
     metadata = result.metadata
-    assert (metadata["quantization"], metadata["activations"], metadata["cache_type"]) == ("bf16", "bfloat16", "float16")
+    assert (metadata["quantization"], metadata["activations"], metadata["cache_type"]) == ("bf16", "bfloat16", "bfloat16")
     chunks = [IDS[:30], IDS[30:31], IDS[31:]]
     assert_close(check.file_logits(result.path, chunks, 512, "--float-activations"), expected, 1e-5)
     # As it runs otherwise: every linear's input is rounded to bfloat16.

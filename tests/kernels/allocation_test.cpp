@@ -109,7 +109,7 @@ TEST(AllocationCounter, CountsThoseOfAVector) {
   EXPECT_EQ(allocations.load(), before + 1) << numbers.size();
 }
 
-INSTANTIATE_TEST_SUITE_P(All, Allocation, testing::Values(KvType::kFloat32, KvType::kFloat16, KvType::kInt8));
+INSTANTIATE_TEST_SUITE_P(All, Allocation, testing::Values(KvType::kFloat32, KvType::kFloat16, KvType::kInt8, KvType::kBFloat16));
 
 }  // namespace
 }  // namespace weft::kernels

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <bit>
 #include <cmath>
 #include <ostream>
 #include <random>
@@ -84,9 +85,9 @@ KvCache make_cache(const Batch& b, std::size_t capacity = 1024, KvType type = Kv
                  capacity, type);
 }
 
-const char* run(KvCache& cache, AttentionArguments a) {
+const char* run(KvCache& cache, AttentionArguments a, bool float_activations = false) {
   const Sequence sequence{&cache, a.query.tokens};
-  const ForwardScope scope({&sequence, 1}, kSerial);
+  const ForwardScope scope({&sequence, 1}, kSerial, float_activations);
   a.context = scope.handle();
   const char* problem = attention(a);
   if (problem == nullptr) cache.set_size(cache.size() + a.query.tokens);
@@ -133,6 +134,9 @@ INSTANTIATE_TEST_SUITE_P(Shapes, Attention,
                                          Case{300, 6, 2, 32, 32, 130, 0, false}, Case{90, 2, 1, 80, 80, 0, 5.0f, false},
                                          Case{300, 6, 2, 32, 32, -40, 0, false}, Case{90, 4, 2, 64, 64, 16, 0, true}, Case{3, 10, 2, 24, 40, 0, 0, true}));
 
+// The nearest bfloat16.
+float to_bfloat16(float x) { return std::bit_cast<float>(bfloat16_bits(x) << 16); }
+
 // A batch as a cache of that type keeps it.
 Batch rounded(Batch batch, KvType type) {
   const auto round = [type](std::vector<float>& rows, std::size_t size) {
@@ -146,6 +150,8 @@ Batch rounded(Batch batch, KvType type) {
         } else if (type == KvType::kFloat16) {
           const int exponent = std::max(std::ilogb(x), -14);
           x = std::copysign(std::min(std::fabs(std::ldexp(std::nearbyint(std::ldexp(x, 10 - exponent)), exponent - 10)), 65504.0f), x);
+        } else if (type == KvType::kBFloat16) {
+          x = to_bfloat16(x);
         }
       }
     }
@@ -167,9 +173,46 @@ TEST_P(CacheTypes, GiveWhatTheyKeep) {
     arguments.window = c.window;
     arguments.softcap = c.softcap;
     KvCache cache = make_cache(batch, 1024, GetParam());
-    ASSERT_EQ(run(cache, arguments), nullptr);
+    ASSERT_EQ(run(cache, arguments, /*float_activations=*/true), nullptr);
     expect_near(out, reference(rounded(batch, GetParam()), arguments), 5e-6f);
   }
+}
+
+// Scores of queries and a result of weights that have 8 bits, each 2^-9 off at most.
+TEST(Attention, RoundsQueriesAndWeightsAsABFloat16CacheDoes) {
+  for (const Case& c : {Case{200, 9, 3, 64, 64, 0, 0, false}, Case{131, 8, 8, 48, 20, 0, 0, false}, Case{300, 6, 2, 33, 32, 130, 5.0f, false},
+                        Case{300, 4, 1, 256, 256, 0, 0, false}, Case{300, 6, 2, 32, 32, -41, 0, false}, Case{90, 4, 2, 64, 64, 17, 0, true},
+                        Case{5, 1, 1, 1, 1, 0, 0, false}}) {
+    SCOPED_TRACE(testing::PrintToString(c));
+    Batch batch(c.tokens, c.heads, c.kv_heads, c.key_size, c.value_size, 1);
+    std::vector<float> out, sinks;
+    auto arguments = batch.arguments(0, c.tokens, out);
+    arguments.window = c.window;
+    arguments.softcap = c.softcap;
+    for (std::size_t h = 0; c.sinks && h < c.heads; ++h) sinks.push_back(static_cast<float>(h) - 1.0f);
+    arguments.sinks = sinks;
+    KvCache cache = make_cache(batch, 1024, KvType::kBFloat16);
+    ASSERT_EQ(run(cache, arguments), nullptr);
+    Batch as_kept = rounded(batch, KvType::kBFloat16);
+    if (variant().multiplies_bfloat16) {
+      for (float& x : as_kept.query) x = to_bfloat16(x * arguments.scale) / arguments.scale;
+    }
+    // What is left are the weights: 2^-9 of the largest values, about 4.
+    expect_near(out, reference(as_kept, arguments), variant().multiplies_bfloat16 ? 0x1p-7f : 5e-6f);
+  }
+}
+
+// What was written behind the kept rows, by a call that was taken back, isn't seen: not even where it shares words with a row that is.
+TEST(Attention, SeesNothingBehindTheRowsOfABFloat16Cache) {
+  Batch batch(3, 2, 1, 32, 32, 7);
+  std::fill(batch.value.begin() + 32, batch.value.end(), NAN);
+  std::vector<float> unused, out, alone;
+  KvCache cache = make_cache(batch, 8, KvType::kBFloat16), fresh = cache.fork();
+  ASSERT_EQ(run(cache, batch.arguments(0, 3, unused)), nullptr);
+  cache.set_size(0);
+  ASSERT_EQ(run(cache, batch.arguments(0, 1, out)), nullptr);
+  ASSERT_EQ(run(fresh, batch.arguments(0, 1, alone)), nullptr);
+  EXPECT_EQ(out, alone);
 }
 
 TEST_P(CacheTypes, AreReadAlikeInEveryVariant) {
@@ -184,7 +227,7 @@ TEST_P(CacheTypes, AreReadAlikeInEveryVariant) {
     for (std::size_t row = 0; row < 150; ++row) {
       each->keep_row({&batch.key[row * 40], &batch.value[row * 40], 40, 40, &cache.block(0, row / kBlockRows), 0, row % kBlockRows});
     }
-    std::vector<float> turned(40), queries(kMaxRows * 40), scratch(2 * partial_floats(48)), result(4 * 40);
+    std::vector<float> turned(40), queries(query_floats(40)), scratch(2 * partial_floats(48)), result(4 * 40);
     AttentionRows rows{};
     rows.n = 4;
     rows.queries = queries.data();
@@ -216,7 +259,7 @@ TEST_P(CacheTypes, GiveTheSameBitsHoweverAPromptIsCut) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(All, CacheTypes, testing::Values(KvType::kFloat32, KvType::kFloat16, KvType::kInt8));
+INSTANTIATE_TEST_SUITE_P(All, CacheTypes, testing::Values(KvType::kFloat32, KvType::kFloat16, KvType::kInt8, KvType::kBFloat16));
 
 TEST(Attention, KeepsWhatAnF16CannotHoldAsItsLargest) {
   Batch batch(1, 1, 1, 16, 16, 2);

@@ -53,18 +53,18 @@ TEST(KvCache, SavesAndLoadsAllRows) {
 }
 
 TEST(KvCache, SavesAndLoadsEveryType) {
-  for (const KvType type : {KvType::kFloat32, KvType::kFloat16, KvType::kInt8}) {
-    KvCache cache({{2, 8, 20}}, 1000, type);
-    cache.prepare_rows(0, 0, 150);
-    cache.set_size(150);
-    const std::size_t numbers = 2 * kBlockRows * (8 + 32) * KvBlock::number_bytes(type);
+  for (const KvType type : {KvType::kFloat32, KvType::kFloat16, KvType::kInt8, KvType::kBFloat16}) {
+    KvCache cache({{2, 9, 20}}, 1000, type);
+    cache.prepare_rows(0, 0, 151);
+    cache.set_size(151);
     for (std::size_t i = 0; i < 2; ++i) {
+      const std::size_t numbers = 2 * kBlockRows * (cache.block(0, i).key_stride() + 32) * KvBlock::number_bytes(type);
       for (std::size_t at = 0; at < numbers; ++at) cache.block(0, i).keys<std::uint8_t>(0)[at] = static_cast<std::uint8_t>(at * 7 + i);
       if (type == KvType::kInt8) cache.block(0, i).value_scales(1)[5] = 0.25f;
     }
     std::stringstream stream;
     cache.save(stream);
-    KvCache loaded({{2, 8, 20}}, 1000, type);
+    KvCache loaded({{2, 9, 20}}, 1000, type);
     ASSERT_EQ(loaded.load(stream), "");
     std::stringstream again;
     loaded.save(again);
@@ -72,10 +72,10 @@ TEST(KvCache, SavesAndLoadsEveryType) {
     if (type == KvType::kInt8) {
       EXPECT_EQ(loaded.block(0, 1).value_scales(1)[5], 0.25f);
     }
-    for (const KvType other : {KvType::kFloat32, KvType::kFloat16, KvType::kInt8}) {
+    for (const KvType other : {KvType::kFloat32, KvType::kFloat16, KvType::kInt8, KvType::kBFloat16}) {
       if (other == type) continue;
       std::istringstream in(stream.str());
-      KvCache different({{2, 8, 20}}, 1000, other);
+      KvCache different({{2, 9, 20}}, 1000, other);
       EXPECT_NE(different.load(in).find("but a cache here holds"), std::string::npos);
     }
   }

@@ -31,6 +31,7 @@ TEST(ProgramInfo, ReadsHowTheCacheIsKept) {
   const auto with = [](const std::string& value) { return std::string(kGood).insert(1, "\"cache_type\":" + value + ","); };
   EXPECT_EQ(parse_program_info(with("\"float32\""), "m.pte").cache_type, CacheType::kFloat32);
   EXPECT_EQ(parse_program_info(with("\"float16\""), "m.pte").cache_type, CacheType::kFloat16);
+  EXPECT_EQ(parse_program_info(with("\"bfloat16\""), "m.pte").cache_type, CacheType::kBFloat16);
   EXPECT_EQ(parse_program_info(with("\"int8\""), "m.pte").cache_type, CacheType::kInt8);
   for (const char* wrong : {"\"int4\"", "16", "null"}) EXPECT_THROW((void)parse_program_info(with(wrong), "m.pte"), Error) << wrong;
 }

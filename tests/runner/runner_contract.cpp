@@ -108,7 +108,8 @@ TEST_F(EveryRunner, NarrowerCachesGiveNearlyTheSameLogits) {
   forward(*cache, ids);
   std::stringstream saved;
   cache->save(saved);
-  for (const auto& [type, allowed] : {std::pair{CacheType::kFloat32, 1e-5f}, {CacheType::kFloat16, 5e-3f}, {CacheType::kInt8, 5e-2f}}) {
+  for (const auto& [type, allowed] : {std::pair{CacheType::kFloat32, 1e-5f}, {CacheType::kFloat16, 5e-3f}, {CacheType::kBFloat16, 5e-2f},
+                                     {CacheType::kInt8, 5e-2f}}) {
     std::unique_ptr<Runner> runner;
     try {
       runner = file_->load_runner({.threads = 2, .cache_type = type});

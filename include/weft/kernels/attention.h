@@ -25,7 +25,7 @@ struct Sequence {
 /// Makes `sequences` the caches of the calls that this thread makes within the scope's life.
 class ForwardScope {
  public:
-  /// @param float_activations  Quantised linears take f32 activations, whatever the program asks for.
+  /// @param float_activations  Quantised linears and attention take f32 activations, whatever the program and its caches ask for.
   ForwardScope(std::span<const Sequence> sequences, const ParallelFor& parallel_for, bool float_activations = false);
   ~ForwardScope();
   ForwardScope(const ForwardScope&) = delete;
@@ -35,6 +35,7 @@ class ForwardScope {
   [[nodiscard]] std::int64_t handle() const noexcept { return handle_; }
   [[nodiscard]] std::span<const Sequence> sequences() const noexcept { return sequences_; }
   [[nodiscard]] const ParallelFor& parallel_for() const noexcept { return *parallel_for_; }
+  [[nodiscard]] bool float_activations() const noexcept { return float_activations_; }
 
   /// The threads of the innermost scope that is open on this thread; without one, the calling thread alone. For the
   /// operators that need no caches.

@@ -19,16 +19,23 @@ inline constexpr std::size_t kLanes = 16;
 /// Rows of one block; a multiple of kLanes.
 inline constexpr std::size_t kBlockRows = 128;
 
-/// How a cache keeps numbers. All arithmetic on them is f32.
+/// How a cache keeps numbers. Arithmetic on them is f32, except that of kBFloat16.
 enum class KvType : std::uint32_t {
-  kFloat32,  ///< As they come.
-  kFloat16,  ///< IEEE 754 binary16, rounded to nearest; what is larger than 65504 becomes that. Half the memory.
-  kInt8,     ///< 127 steps either side of zero and an f32 scale for each row of a head. A quarter.
+  kFloat32,   ///< As they come.
+  kFloat16,   ///< IEEE 754 binary16, rounded to nearest; what is larger than 65504 becomes that. Half the memory.
+  kInt8,      ///< 127 steps either side of zero and an f32 scale for each row of a head. A quarter.
+  kBFloat16,  ///< f32 without its low 16 bits, rounded to nearest. Half the memory, and the fastest: a processor that multiplies such numbers
+              ///< is given queries and softmax's weights that are rounded alike; sums are f32.
 };
 
 /// An f16's bits.
 struct Half {
   std::uint16_t bits;
+};
+
+/// Two bfloat16, the first one in the low half.
+struct BFloat16Pair {
+  std::uint32_t bits;
 };
 
 /// What one layer keeps for each token.
@@ -39,10 +46,12 @@ struct KvLayerShape {
   bool operator==(const KvLayerShape&) const = default;
 };
 
-/// kBlockRows rows of one layer, all heads. T is float, Half or std::int8_t, as the cache's type says.
+/// kBlockRows rows of one layer, all heads. T is float, Half, std::int8_t or BFloat16Pair, as the cache's type says.
 ///   keys:   T [Hkv, kBlockRows / kLanes, D, kLanes]: a vector holds one component of kLanes rows' keys
 ///   values: T [Hkv, kBlockRows, Dv rounded up to kLanes], padded with zeros
 ///   scales: f32 [Hkv, kBlockRows] of the keys and as many of the values; only with kInt8
+/// A pair stands for two components of a key, D / 2 rounded up in place of D, and for the values of two rows, kBlockRows / 2 in place of
+/// kBlockRows: what one product of pairs adds up.
 class KvBlock {
  public:
   KvBlock(const KvLayerShape& shape, KvType type);
@@ -53,25 +62,27 @@ class KvBlock {
   [[nodiscard]] KvType type() const noexcept { return type_; }
   template <class T>
   [[nodiscard]] T* keys(std::size_t head) noexcept {
-    return reinterpret_cast<T*>(data_) + head * kBlockRows * shape_.key_size;
+    return reinterpret_cast<T*>(data_ + head * kBlockRows * key_stride() * number_bytes(type_));
   }
   template <class T>
   [[nodiscard]] T* values(std::size_t head) noexcept {
-    return reinterpret_cast<T*>(data_) + shape_.kv_heads * kBlockRows * shape_.key_size + head * kBlockRows * value_stride();
+    return reinterpret_cast<T*>(data_ + (shape_.kv_heads * key_stride() + head * value_stride()) * kBlockRows * number_bytes(type_));
   }
   [[nodiscard]] float* key_scales(std::size_t head) noexcept { return scales() + head * kBlockRows; }
   [[nodiscard]] float* value_scales(std::size_t head) noexcept { return scales() + (shape_.kv_heads + head) * kBlockRows; }
+  /// Numbers that are kept of each row: D and Dv with their padding.
+  [[nodiscard]] std::size_t key_stride() const noexcept { return type_ == KvType::kBFloat16 ? (shape_.key_size + 1) / 2 * 2 : shape_.key_size; }
   [[nodiscard]] std::size_t value_stride() const noexcept { return (shape_.value_size + kLanes - 1) / kLanes * kLanes; }
 
   /// Bytes of one number.
   [[nodiscard]] static std::size_t number_bytes(KvType type) noexcept {
-    return type == KvType::kFloat32 ? 4 : type == KvType::kFloat16 ? 2 : 1;
+    return type == KvType::kFloat32 ? 4 : type == KvType::kInt8 ? 1 : 2;
   }
 
  private:
   [[nodiscard]] float* scales() noexcept { return reinterpret_cast<float*>(data_ + numbers() * number_bytes(type_)); }
   [[nodiscard]] std::size_t numbers() const noexcept {
-    return std::size_t{shape_.kv_heads} * kBlockRows * (shape_.key_size + value_stride());
+    return std::size_t{shape_.kv_heads} * kBlockRows * (key_stride() + value_stride());
   }
   [[nodiscard]] std::size_t bytes() const noexcept {
     const std::size_t scales = type_ == KvType::kInt8 ? std::size_t{shape_.kv_heads} * kBlockRows * 2 * sizeof(float) : 0;

@@ -151,8 +151,9 @@ def export(
     inputs = min((activation_bits(weight, activations) for weight in weights.values()), default=32)
     rounded = inputs < 32 or any(weight.bits < 16 for weight in weights.values())
     if rounded:
-        # Rounding keys and values to 11 bits is little beside that.
-        described |= {"activations": {8: "int8", 16: "bfloat16", 32: "float32"}[inputs], "cache_type": "float16"}
+        # Rounding keys and values to 11 bits is little beside weights so short; to 8 bits, beside inputs that are rounded as well.
+        cache_type = "bfloat16" if inputs < 32 else "float16"
+        described |= {"activations": {8: "int8", 16: "bfloat16", 32: "float32"}[inputs], "cache_type": cache_type}
     state = {tensor.data_ptr(): tensor.nbytes for tensor in loaded.model.state_dict().values()}
     largest = None
     with explained_failures(loaded.model), atomic_output(out, sum(state.values())) as unfinished:
