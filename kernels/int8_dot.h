@@ -102,7 +102,12 @@ WEFT_INLINE void store_part(float* p, FloatPart v) { _mm256_storeu_ps(p, v); }
 #elif !defined(WEFT_PORTABLE_INT8) && defined(__ARM_FEATURE_DOTPROD)
 
 constexpr std::size_t kPartFeatures = 4;
+#if defined(__ARM_FEATURE_MATMUL_INT8)
+#define WEFT_INT8_MATRICES  // kernels/int8_mmla.h, for what has several rows
+constexpr Int8Shape kOfFewRows{8, 1}, kOfManyRows{8, 1};
+#else
 constexpr Int8Shape kOfFewRows{4, 1}, kOfManyRows{4, 1};
+#endif
 using Part = int8x16_t;
 using FloatPart = float32x4_t;
 using Sum = int32x4_t;

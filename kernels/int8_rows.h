@@ -74,6 +74,16 @@ WEFT_INLINE void group_dots(const std::int8_t* codes, const std::int32_t* starts
   }
 }
 
+}  // namespace
+}  // namespace weft::kernels::WEFT_VARIANT
+
+#if defined(WEFT_INT8_MATRICES)
+#include "kernels/int8_mmla.h"
+#endif
+
+namespace weft::kernels::WEFT_VARIANT {
+namespace {
+
 // A group's share of a row's features: `dots` are its whole sums, x_scale and x_sum the row's.
 template <int Bits, bool HasMinimum>
 WEFT_INLINE FloatPart add_group(FloatPart total, FloatPart dots, FloatPart scale, FloatPart minimum, FloatPart x_scale, FloatPart x_sum) {
@@ -91,7 +101,13 @@ template <int R, std::size_t T, int Bits, bool HasMinimum>
 WEFT_INLINE void add_products(const Int8Rows& rows, std::size_t at, const std::uint8_t* group, std::size_t tile_bytes,
                               const std::uint8_t* next, FloatPart (&total)[R][T][kParts]) {
   FloatPart dots[R][T][kParts], scale[T][kParts], minimum[T][kParts] = {};
-  group_dots<R, T, Bits>(rows.codes + at * kGroup, rows.starts + at, group + head_bytes<Bits, HasMinimum>(), tile_bytes, next, dots);
+  const std::int8_t* const codes = rows.codes + at * kGroup;
+  const std::uint8_t* const words = group + head_bytes<Bits, HasMinimum>();
+#if defined(WEFT_INT8_MATRICES)
+  if constexpr (R % 2 == 0 && T == 1) group_dots_by_matrices<R, Bits>(codes, words, next, dots);
+  else
+#endif
+    group_dots<R, T, Bits>(codes, rows.starts + at, words, tile_bytes, next, dots);
   for (std::size_t t = 0; t < T; ++t) prefetch(next + t * tile_bytes + Bits * 64);
   for (std::size_t t = 0; t < T; ++t) {
     for (std::size_t p = 0; p < kParts; ++p) {

@@ -183,15 +183,15 @@ void quantized_tiles(const QuantizedRows& rows, std::size_t begin, std::size_t e
 }  // namespace
 
 void pair_numbers(const PairedNumbers& numbers) {
-#if defined(__AVX512BF16__)
-  for (std::size_t i = 0; i < numbers.n; i += kGroup) {
-    store(numbers.pairs + i / 2, to_pairs(load(numbers.input + i), load(numbers.input + i + kLanes)));
+  if constexpr (kMultipliesBFloat16) {
+    for (std::size_t i = 0; i < numbers.n; i += kGroup) {
+      store(numbers.pairs + i / 2, to_pairs(load(numbers.input + i), load(numbers.input + i + kLanes)));
+    }
+  } else {
+    for (std::size_t i = 0; i < numbers.n / 2; ++i) {
+      numbers.pairs[i] = bfloat16_bits(numbers.input[2 * i]) | bfloat16_bits(numbers.input[2 * i + 1]) << 16;
+    }
   }
-#else
-  for (std::size_t i = 0; i < numbers.n / 2; ++i) {
-    numbers.pairs[i] = bfloat16_bits(numbers.input[2 * i]) | bfloat16_bits(numbers.input[2 * i + 1]) << 16;
-  }
-#endif
 }
 
 void quantized_rows(const QuantizedRows& rows, std::size_t begin, std::size_t end) {

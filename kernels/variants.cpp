@@ -6,6 +6,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 #endif
+#elif defined(WEFT_KERNELS_ARM64) && defined(__APPLE__)
+#include <sys/sysctl.h>
 #elif defined(WEFT_KERNELS_ARM64)
 #include <asm/hwcap.h>
 #include <sys/auxv.h>
@@ -28,6 +30,27 @@ bool take_amx() {
   return false;
 #endif
 }
+#elif defined(WEFT_KERNELS_ARM64)
+struct ArmFeatures {
+  bool dot_products, int8_matrices, bfloat16;
+};
+
+#if defined(__APPLE__)
+ArmFeatures arm_features() {
+  const auto has = [](const char* name) {
+    int value = 0;
+    std::size_t size = sizeof value;
+    return sysctlbyname(name, &value, &size, nullptr, 0) == 0 && value != 0;
+  };
+  return {has("hw.optional.arm.FEAT_DotProd"), has("hw.optional.arm.FEAT_I8MM"), has("hw.optional.arm.FEAT_BF16")};
+}
+#else
+ArmFeatures arm_features() {
+  constexpr unsigned long kInt8Matrices = 1ul << 13, kBFloat16 = 1ul << 14;  // HWCAP2_*, which older headers lack
+  const unsigned long more = getauxval(AT_HWCAP2);
+  return {(getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0, (more & kInt8Matrices) != 0, (more & kBFloat16) != 0};
+}
+#endif
 #endif
 
 }  // namespace
@@ -48,7 +71,11 @@ std::vector<const Variant*> runnable_variants() {
   }
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c")) found.push_back(&avx2::variant);
 #elif defined(WEFT_KERNELS_ARM64)
-  if ((getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0) found.push_back(&dotprod::variant);
+  const ArmFeatures features = arm_features();
+  if (features.dot_products) {
+    if (features.int8_matrices && features.bfloat16) found.push_back(&i8mm::variant);
+    found.push_back(&dotprod::variant);
+  }
 #endif
   found.push_back(&baseline::variant);
   return found;

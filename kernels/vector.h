@@ -149,13 +149,32 @@ WEFT_INLINE float largest_lane(Vector v) {
 
 #if defined(__AVX512BF16__)
 constexpr bool kMultipliesBFloat16 = true;
-// A lane's two products of bfloat16, added to the sum one after the other; numbers below 2^-126 count as 0.
+// A lane's two products of bfloat16, added to the sum; numbers below 2^-126 count as 0, and how sums are rounded is the processor's.
 WEFT_INLINE Vector add_pairs(Integers a, std::uint32_t b, Vector sum) {
   return {{(FloatRegister)_mm512_dpbf16_ps((__m512)sum.part[0], (__m512bh)a.part[0], (__m512bh)_mm512_set1_epi32(static_cast<int>(b)))}};
 }
 // Each two neighbours of 32 numbers as a pair.
 WEFT_INLINE Integers to_pairs(Vector first, Vector second) {
   return {{(IntegerRegister)_mm512_cvtne2ps_pbh((__m512)second.part[0], (__m512)first.part[0])}};
+}
+#elif defined(__ARM_FEATURE_BF16_VECTOR_ARITHMETIC)
+constexpr bool kMultipliesBFloat16 = true;
+WEFT_INLINE Vector add_pairs(Integers a, std::uint32_t b, Vector sum) {
+  uint32x4_t all = vdupq_n_u32(b);
+  asm("" : "+w"(all));  // or GCC 12 writes a constant one with an f16's bits
+  for (std::size_t i = 0; i < kRegisters; ++i) {
+    sum.part[i] = reinterpret_cast<FloatRegister>(vbfdotq_f32(reinterpret_cast<float32x4_t>(sum.part[i]),
+                                                              reinterpret_cast<bfloat16x8_t>(a.part[i]), reinterpret_cast<bfloat16x8_t>(all)));
+  }
+  return sum;
+}
+WEFT_INLINE Integers to_pairs(Vector first, Vector second) {
+  const auto four = [](FloatRegister x) { return reinterpret_cast<float32x4_t>(x); };
+  const auto eight = [four](FloatRegister low, FloatRegister high) {
+    return reinterpret_cast<IntegerRegister>(vcvtq_high_bf16_f32(vcvtq_low_bf16_f32(four(low)), four(high)));
+  };
+  return {{eight(first.part[0], first.part[1]), eight(first.part[2], first.part[3]), eight(second.part[0], second.part[1]),
+           eight(second.part[2], second.part[3])}};
 }
 #else
 constexpr bool kMultipliesBFloat16 = false;

@@ -1,0 +1,2 @@
+#define WEFT_VARIANT i8mm
+#include "kernels/variant.h"
