@@ -54,15 +54,20 @@ class Ahead {
 template <class T>
 constexpr std::size_t kNumbersIn = std::is_same_v<T, BFloat16Pair> ? 2 : 1;
 
-// kLanes of them, the `which`-th of each T.
-template <class T>
-WEFT_INLINE Vector load_numbers(const T* p, std::size_t which) {
-  if constexpr (std::is_same_v<T, BFloat16Pair>) {
-    const Integers pairs = load_integers(p);
-    return bits_as_float(which == 0 ? pairs << 16 : pairs & ~0xffff);
-  } else {
-    return load_numbers(p);
-  }
+// In how many steps a vector of T is multiplied: one number of each T at a time, or with `Pairs` a pair with a pair.
+template <class T, bool Pairs>
+constexpr std::size_t kSteps = Pairs ? 1 : kNumbersIn<T>;
+
+// What is multiplied in a step.
+template <bool Pairs, class T>
+WEFT_INLINE auto load_factors(const T* p, std::size_t step) {
+  if constexpr (Pairs) return load_integers(p);
+  else if constexpr (std::is_same_v<T, BFloat16Pair>) return bits_as_float(step == 0 ? load_integers(p) << 16 : load_integers(p) & ~0xffff);
+  else return load_numbers(p);
+}
+WEFT_INLINE Vector add_products(Vector a, float b, Vector sum) { return multiply_add(a, b, sum); }
+WEFT_INLINE Vector add_products(Integers pairs, float pair_bits, Vector sum) {
+  return add_pairs(pairs, std::bit_cast<std::uint32_t>(pair_bits), sum);
 }
 
 // scores[r][tile * kLanes...) = queries[:, r] . keys for the tiles [tile, n_tiles), as many at a time as there are registers. Of keys in
@@ -80,29 +85,16 @@ inline void score_tiles(const float* queries, std::size_t size, const T* keys, s
     }
     for (std::size_t d = 0; d < size; ++d) {
       ahead.ask(Tiles * kLanes * sizeof(T));
-      const T* const at = tile_keys + d * kLanes;
-      if constexpr (Pairs) {
-        Integers key[Tiles];
-#pragma GCC unroll 8
-        for (int t = 0; t < Tiles; ++t) key[t] = load_integers(at + static_cast<std::size_t>(t) * size * kLanes);
-#pragma GCC unroll 12
-        for (int r = 0; r < R; ++r) {
-          const auto q = std::bit_cast<std::uint32_t>(queries[d * kMaxRows + static_cast<std::size_t>(r)]);
-#pragma GCC unroll 8
-          for (int t = 0; t < Tiles; ++t) sums[r][t] = add_pairs(key[t], q, sums[r][t]);
-        }
-        continue;
-      }
 #pragma GCC unroll 2
-      for (std::size_t which = 0; which < kNumbersIn<T>; ++which) {
-        Vector key[Tiles];
+      for (std::size_t step = 0; step < kSteps<T, Pairs>; ++step) {
+        decltype(load_factors<Pairs>(keys, 0)) key[Tiles];
 #pragma GCC unroll 8
-        for (int t = 0; t < Tiles; ++t) key[t] = load_numbers(at + static_cast<std::size_t>(t) * size * kLanes, which);
+        for (int t = 0; t < Tiles; ++t) key[t] = load_factors<Pairs>(tile_keys + (static_cast<std::size_t>(t) * size + d) * kLanes, step);
 #pragma GCC unroll 12
         for (int r = 0; r < R; ++r) {
-          const float q = queries[(d * kNumbersIn<T> + which) * kMaxRows + static_cast<std::size_t>(r)];
+          const float q = queries[(d * kSteps<T, Pairs> + step) * kMaxRows + static_cast<std::size_t>(r)];
 #pragma GCC unroll 8
-          for (int t = 0; t < Tiles; ++t) sums[r][t] = multiply_add(key[t], q, sums[r][t]);
+          for (int t = 0; t < Tiles; ++t) sums[r][t] = add_products(key[t], q, sums[r][t]);
         }
       }
     }
@@ -128,27 +120,15 @@ inline void sum_values(float* sums, const T* values, std::size_t stride, std::si
   }
   for (std::size_t j = begin; j < end; ++j) {
     ahead.ask(C * kLanes * sizeof(T));
-    const T* const row = values + j * stride + at;
-    if constexpr (Pairs) {
-      Integers value[C];
-#pragma GCC unroll 4
-      for (int c = 0; c < C; ++c) value[c] = load_integers(row + c * kLanes);
-#pragma GCC unroll 12
-      for (int r = 0; r < R; ++r) {
-#pragma GCC unroll 4
-        for (int c = 0; c < C; ++c) total[r][c] = add_pairs(value[c], std::bit_cast<std::uint32_t>(weights[r][j]), total[r][c]);
-      }
-      continue;
-    }
 #pragma GCC unroll 2
-    for (std::size_t which = 0; which < kNumbersIn<T>; ++which) {
-      Vector value[C];
+    for (std::size_t step = 0; step < kSteps<T, Pairs>; ++step) {
+      decltype(load_factors<Pairs>(values, 0)) value[C];
 #pragma GCC unroll 4
-      for (int c = 0; c < C; ++c) value[c] = load_numbers(row + c * kLanes, which);
+      for (int c = 0; c < C; ++c) value[c] = load_factors<Pairs>(values + j * stride + at + c * kLanes, step);
 #pragma GCC unroll 12
       for (int r = 0; r < R; ++r) {
 #pragma GCC unroll 4
-        for (int c = 0; c < C; ++c) total[r][c] = multiply_add(value[c], weights[r][j * kNumbersIn<T> + which], total[r][c]);
+        for (int c = 0; c < C; ++c) total[r][c] = add_products(value[c], weights[r][j * kSteps<T, Pairs> + step], total[r][c]);
       }
     }
   }
@@ -162,7 +142,7 @@ inline void sum_values(float* sums, const T* values, std::size_t stride, std::si
 // What R rows from `first` see of one block.
 template <int R, class T, bool Pairs>
 inline void attend_block(const AttentionRows& rows, std::size_t first, std::size_t block_index, float* partial, Ahead& next) {
-  alignas(64) float scores[R][kBlockRows];  // then exp(score - the row's largest one)
+  alignas(64) float scores[R][kBlockRows];  // then exp(score - the row's largest one); with Pairs, those of two rows in a word
   KvBlock& block = rows.cache->block(rows.layer, block_index);
   const std::size_t stride = block.value_stride(), block_begin = block_index * kBlockRows;
   // What a row sees, in rows of this block; and what any of them does.
