@@ -40,10 +40,10 @@ class Ahead {
  public:
   explicit Ahead(std::span<const std::byte> bytes) : at_(bytes.data()), end_(bytes.data() + bytes.size()) {}
   void ask(std::size_t bytes) {
-    for (const std::byte* to = std::min(at_ + bytes, end_); at_ < to; at_ += 64) __builtin_prefetch(at_, 0, 3);
+    for (const std::byte* to = std::min(at_ + bytes, end_); at_ < to; at_ += 64) prefetch(at_);
   }
   void ask_rest() {
-    for (; at_ < end_; at_ += 64) __builtin_prefetch(at_, 0, 3);
+    for (; at_ < end_; at_ += 64) prefetch(at_);
   }
 
  private:

@@ -21,9 +21,7 @@ WEFT_INLINE void feature_pairs(const std::uint8_t* words, std::size_t s, std::si
 
 // As group_dots(), of an even number of rows and one tile. Half of its features at a time: sums of eight rows with all of them would take every register.
 template <int R, int Bits>
-WEFT_INLINE void group_dots_by_matrices(const std::int8_t* codes, const std::uint8_t* words, const std::uint8_t* next,
-                                        FloatPart dots[R][1][kParts]) {
-  for (std::size_t line = 0; line < Bits; ++line) prefetch(next + line * 64);
+WEFT_INLINE void group_dots_by_matrices(const std::int8_t* codes, const std::uint8_t* words, FloatPart dots[R][1][kParts]) {
   constexpr std::size_t kHalf = kParts / 2;
   for (std::size_t begin = 0; begin < kParts; begin += kHalf) {
     Sum sums[R / 2][kHalf][2];

@@ -31,8 +31,9 @@ WEFT_INLINE Part four_weights(const std::uint8_t* words, std::size_t v, std::siz
   return prepare8(load_part(words + v * 4 * kTileRows + p * kPartBytes));
 }
 
-// One group's dot products of R rows, `codes` and `starts` being the first one's, with the features of T tiles, as floats. Asks
-// for the words at `next`.
+// One group's dot products of R rows, `codes` and `starts` being the first one's, with the features of T tiles, as floats. What comes to the
+// first-level cache is asked for here, at `next`, line by line between the products: many lines at once take all of the buffers that loads
+// from the second level want, too.
 template <int R, std::size_t T, int Bits>
 WEFT_INLINE void group_dots(const std::int8_t* codes, const std::int32_t* starts, const std::uint8_t* words, std::size_t tile_bytes,
                             const std::uint8_t* next, FloatPart dots[R][T][kParts]) {
@@ -47,7 +48,7 @@ WEFT_INLINE void group_dots(const std::int8_t* codes, const std::int32_t* starts
   }
 #pragma GCC unroll 8
   for (std::size_t v = 0; v < 8; ++v) {
-    for (std::size_t line = kLineByLine ? v * Bits / 8 : 0; line < (kLineByLine ? (v + 1) * Bits / 8 : v == 0 ? Bits : 0); ++line) {
+    for (std::size_t line = v * Bits / 8; kFetchNear && line < (v + 1) * Bits / 8; ++line) {
       for (std::size_t t = 0; t < T; ++t) prefetch(next + t * tile_bytes + line * 64);
     }
     Part weights[T][kParts];
@@ -103,12 +104,15 @@ WEFT_INLINE void add_products(const Int8Rows& rows, std::size_t at, const std::u
   FloatPart dots[R][T][kParts], scale[T][kParts], minimum[T][kParts] = {};
   const std::int8_t* const codes = rows.codes + at * kGroup;
   const std::uint8_t* const words = group + head_bytes<Bits, HasMinimum>();
+  for (std::size_t line = 0; !kFetchNear && line <= Bits; ++line) {
+    for (std::size_t t = 0; t < T; ++t) prefetch(next + t * tile_bytes + line * 64);
+  }
 #if defined(WEFT_INT8_MATRICES)
-  if constexpr (R % 2 == 0 && T == 1) group_dots_by_matrices<R, Bits>(codes, words, next, dots);
+  if constexpr (R % 2 == 0 && T == 1) group_dots_by_matrices<R, Bits>(codes, words, dots);
   else
 #endif
     group_dots<R, T, Bits>(codes, rows.starts + at, words, tile_bytes, next, dots);
-  for (std::size_t t = 0; t < T; ++t) prefetch(next + t * tile_bytes + Bits * 64);
+  for (std::size_t t = 0; kFetchNear && t < T; ++t) prefetch(next + t * tile_bytes + Bits * 64);
   for (std::size_t t = 0; t < T; ++t) {
     for (std::size_t p = 0; p < kParts; ++p) {
       scale[t][p] = load_halves(group + t * tile_bytes + 2 * p * kPartFeatures);

@@ -16,13 +16,6 @@ constexpr std::size_t head_bytes() {
 }
 static_assert(head_bytes<4, true>() <= 64);  // one line of the cache is all that is asked for
 
-// Asks for a line of the cache that will be read soon; it may lie behind the weights' end.
-WEFT_INLINE void prefetch(const std::uint8_t* p) { __builtin_prefetch(p, 0, 3); }
-
-// Whether the lines of a group of 8-bit products are asked for one by one, between the products: many at once take all of the buffers that
-// loads from the second-level cache want, too. With smaller registers the products take so long that it makes no difference, or a worse one.
-constexpr bool kLineByLine = kRegisterBytes == 64;
-
 // One row's 16 features of a tile, with bias and residual added; the padding of the last tile stays out.
 inline void write_tile(const QuantizedOutput& rows, std::size_t row, std::size_t tile, float* result) {
   const std::size_t first = tile * kTileRows;

@@ -17,6 +17,14 @@ namespace weft::kernels {
 namespace {
 
 #if defined(WEFT_KERNELS_X86)
+// AMD's family 1Ah, and what follows it: "Revision Guide for AMD Family 1Ah Models 00h-0Fh Processors".
+bool is_zen5() {
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  if (!__builtin_cpu_is("amd") || __get_cpuid(1, &a, &b, &c, &d) == 0) return false;
+  const unsigned family = (a >> 8 & 15) + (a >> 20 & 255);
+  return family >= 0x1a;
+}
+
 // AMX's registers are large: Linux gives them only to a process that has asked (Documentation/arch/x86/xstate.rst), and refuses
 // one with an alternative signal stack too small for them.
 bool take_amx() {
@@ -63,6 +71,7 @@ std::vector<const Variant*> runnable_variants() {
     if (__builtin_cpu_supports("avx512vnni")) {
       if (__builtin_cpu_supports("avx512bf16")) {
         if (take_amx()) found.push_back(&amx::variant);
+        if (is_zen5()) found.push_back(&zen5::variant);
         found.push_back(&avx512_bf16::variant);
       }
       found.push_back(&avx512_vnni::variant);
