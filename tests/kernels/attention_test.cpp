@@ -111,17 +111,24 @@ struct Case {
   }
 };
 
+// All tokens of a case's batch; `sinks` holds what the arguments point to.
+AttentionArguments arguments_of(const Case& c, const Batch& batch, std::vector<float>& out, std::vector<float>& sinks) {
+  AttentionArguments arguments = batch.arguments(0, c.tokens, out);
+  arguments.window = c.window;
+  arguments.softcap = c.softcap;
+  sinks.clear();
+  for (std::size_t h = 0; c.sinks && h < c.heads; ++h) sinks.push_back(static_cast<float>(h) - 1.0f);
+  arguments.sinks = sinks;
+  return arguments;
+}
+
 class Attention : public testing::TestWithParam<Case> {};
 
 TEST_P(Attention, EqualsTheReference) {
   const Case c = GetParam();
   const Batch batch(c.tokens, c.heads, c.kv_heads, c.key_size, c.value_size, 1);
   std::vector<float> out, sinks;
-  auto arguments = batch.arguments(0, c.tokens, out);
-  arguments.window = c.window;
-  arguments.softcap = c.softcap;
-  for (std::size_t h = 0; c.sinks && h < c.heads; ++h) sinks.push_back(static_cast<float>(h) - 1.0f);
-  arguments.sinks = sinks;
+  const AttentionArguments arguments = arguments_of(c, batch, out, sinks);
   KvCache cache = make_cache(batch);
   ASSERT_EQ(run(cache, arguments), nullptr);
   expect_near(out, reference(batch, arguments));
@@ -168,10 +175,8 @@ TEST_P(CacheTypes, GiveWhatTheyKeep) {
     Batch batch(c.tokens, c.heads, c.kv_heads, c.key_size, c.value_size, 1);
     batch.value[0] = 0;
     batch.key[5] = 3e-7f;  // an f16 below the normal ones
-    std::vector<float> out, unused;
-    auto arguments = batch.arguments(0, c.tokens, out);
-    arguments.window = c.window;
-    arguments.softcap = c.softcap;
+    std::vector<float> out, sinks;
+    const AttentionArguments arguments = arguments_of(c, batch, out, sinks);
     KvCache cache = make_cache(batch, 1024, GetParam());
     ASSERT_EQ(run(cache, arguments, /*float_activations=*/true), nullptr);
     expect_near(out, reference(rounded(batch, GetParam()), arguments), 5e-6f);
@@ -186,11 +191,7 @@ TEST(Attention, RoundsQueriesAndWeightsAsABFloat16CacheDoes) {
     SCOPED_TRACE(testing::PrintToString(c));
     Batch batch(c.tokens, c.heads, c.kv_heads, c.key_size, c.value_size, 1);
     std::vector<float> out, sinks;
-    auto arguments = batch.arguments(0, c.tokens, out);
-    arguments.window = c.window;
-    arguments.softcap = c.softcap;
-    for (std::size_t h = 0; c.sinks && h < c.heads; ++h) sinks.push_back(static_cast<float>(h) - 1.0f);
-    arguments.sinks = sinks;
+    const AttentionArguments arguments = arguments_of(c, batch, out, sinks);
     KvCache cache = make_cache(batch, 1024, KvType::kBFloat16);
     ASSERT_EQ(run(cache, arguments), nullptr);
     Batch as_kept = rounded(batch, KvType::kBFloat16);
