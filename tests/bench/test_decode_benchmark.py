@@ -151,7 +151,7 @@ def test_a_failure_is_told_with_the_last_line_and_not_tried_twice(benchmark, tmp
     def make(_out):
         tries.append(1)
         benchmark.contenders.run_logged(
-            [sys.executable, "-c", "print('first'); raise SystemExit('what went wrong')"], tmp_path / "log"
+            [sys.executable, "-c", "print('first', flush=True); raise SystemExit('what went wrong')"], tmp_path / "log"
         )
 
     for _ in range(2):

@@ -284,9 +284,8 @@ def test_export_shows_the_perplexity_before_and_after(weft_bin, learned, tmp_pat
     before, after = result.perplexity
     n = len(tiny_tokenizer().encode(short.read_text(), add_special_tokens=False))
     assert before == pytest.approx(eager_perplexity(model, ids[:n], 1024, 512), rel=1e-4)
-    assert before < after < 1.2 * before
+    assert 0.98 * before < after < 1.2 * before  # rounding may gain a little, by chance
     assert result.metadata["quantization"] == "int4, GPTQ"
-
 
 
 
