@@ -175,9 +175,11 @@ const char* attention(const AttentionArguments& a) {
   // A unit's rows; `queries` has room for query_floats().
   const auto rows_of = [&](const Unit& unit, float* queries) {
     const Sequence& sequence = scope->sequences()[unit.sequence];
-    const std::size_t even_size = (a.query.size + 1) / 2 * 2;
+    const std::size_t even_size = query_floats(a.query.size) / kMaxRows;
     thread_local std::vector<float> turned;
+    thread_local std::vector<std::uint32_t> pairs;
     turned.assign((a.query.size + kGroup - 1) / kGroup * kGroup, 0.0f);
+    pairs.resize(turned.size() / 2);
     AttentionRows rows{};
     rows.n = unit.n_rows;
     rows.queries = queries;
@@ -199,8 +201,6 @@ const char* attention(const AttentionArguments& a) {
       rows.out[r] = a.out + (batch_row * a.query.heads + head) * a.value.size;
       variant().turn_row(turned_row(a, a.query, head, batch_row, a.scale, turned.data()));
       if (rows.pairs) {
-        thread_local std::vector<std::uint32_t> pairs;
-        pairs.resize(turned.size() / 2);
         variant().pair_numbers({turned.data(), turned.size(), pairs.data()});
         for (std::size_t d = 0; d < even_size / 2; ++d) queries[d * kMaxRows + r] = std::bit_cast<float>(pairs[d]);
       } else {
