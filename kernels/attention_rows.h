@@ -34,6 +34,12 @@ constexpr int sums_each(int R, int most) {
   return each;
 }
 
+// Whether R by N vectors of sums leave too few registers for N vectors of factors that are made from T: then each is used up before the
+// next is made, and a barrier keeps the compiler from making it sooner. So it is with three rows and AVX2, where GCC kept sums in memory.
+template <class T, int R, int N>
+constexpr bool kTight =
+    kRegisterBytes == 32 && !std::is_same_v<T, float> && N > 1 && R * N * static_cast<int>(kRegisters) >= 12;
+
 // Asks for what will be read soon, piece by piece, while something else is computed. The processor's own reading ahead ends with
 // each page of 4 KiB, and a head has only a few of them in a block.
 class Ahead {
@@ -87,6 +93,18 @@ inline void score_tiles(const float* queries, std::size_t size, const T* keys, s
       ahead.ask(Tiles * kLanes * sizeof(T));
 #pragma GCC unroll 2
       for (std::size_t step = 0; step < kSteps<T, Pairs>; ++step) {
+        if constexpr (kTight<T, R, Tiles>) {
+#pragma GCC unroll 8
+          for (int t = 0; t < Tiles; ++t) {
+            memory_barrier();
+            const auto one_key = load_factors<Pairs>(tile_keys + (static_cast<std::size_t>(t) * size + d) * kLanes, step);
+#pragma GCC unroll 12
+            for (int r = 0; r < R; ++r) {
+              sums[r][t] = add_products(one_key, queries[(d * kSteps<T, Pairs> + step) * kMaxRows + static_cast<std::size_t>(r)], sums[r][t]);
+            }
+          }
+          continue;
+        }
         decltype(load_factors<Pairs>(keys, 0)) key[Tiles];
 #pragma GCC unroll 8
         for (int t = 0; t < Tiles; ++t) key[t] = load_factors<Pairs>(tile_keys + (static_cast<std::size_t>(t) * size + d) * kLanes, step);
@@ -122,6 +140,16 @@ inline void sum_values(float* sums, const T* values, std::size_t stride, std::si
     ahead.ask(C * kLanes * sizeof(T));
 #pragma GCC unroll 2
     for (std::size_t step = 0; step < kSteps<T, Pairs>; ++step) {
+      if constexpr (kTight<T, R, C>) {
+#pragma GCC unroll 4
+        for (int c = 0; c < C; ++c) {
+          memory_barrier();
+          const auto one_value = load_factors<Pairs>(values + j * stride + at + c * kLanes, step);
+#pragma GCC unroll 12
+          for (int r = 0; r < R; ++r) total[r][c] = add_products(one_value, weights[r][j * kSteps<T, Pairs> + step], total[r][c]);
+        }
+        continue;
+      }
       decltype(load_factors<Pairs>(values, 0)) value[C];
 #pragma GCC unroll 4
       for (int c = 0; c < C; ++c) value[c] = load_factors<Pairs>(values + j * stride + at + c * kLanes, step);

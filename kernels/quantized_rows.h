@@ -36,6 +36,27 @@ WEFT_INLINE Vector unpack(Integers word, int s) {
 #endif
 }
 
+// With AVX2, a weight of 4 bits that a single row is multiplied with is made a float where it stands in its word, and not moved down first: so it is
+// 2^place times too large, and the input is made as much smaller. That is exact for inputs of at least 2^-98.
+template <int Bits, bool Panels>
+constexpr bool kInPlace = kRegisterBytes == 32 && Bits == 4 && !Panels;
+
+// The s-th weight's place, in bits. The last one, which nothing lies above, is moved down all the same, or the number would be negative.
+constexpr int place_of(int s) { return s == 7 ? 0 : s < 4 ? 8 * s : 8 * (s - 4) + 4; }
+
+template <bool HasMinimum>
+WEFT_INLINE Vector unpack_in_place(Integers word, int s) {
+  const Integers codes = s == 7 ? shift_in_zeros(word, 28) : word & (15 << place_of(s));
+  return to_float(HasMinimum ? codes : codes - (8 << place_of(s)));
+}
+
+WEFT_INLINE void shrink_inputs(const float* input, float* smaller) {
+  static_assert(kLanes % 8 == 0);
+  float factors[kLanes];
+  for (int i = 0; i < static_cast<int>(kLanes); ++i) factors[i] = 1.0f / static_cast<float>(1 << place_of(i % 8));
+  for (std::size_t i = 0; i < kGroup; i += kLanes) store(smaller + i, load(input + i) * load(factors));
+}
+
 WEFT_INLINE Vector load_scales(const std::uint8_t* p) { return load_numbers(reinterpret_cast<const Half*>(p)); }
 
 // Groups that are summed in registers, before that is added to what is in memory: those of 16 and 32 bits have no scales of their own.
@@ -66,6 +87,8 @@ WEFT_INLINE void add_groups(const QuantizedRows& rows, std::size_t row, std::siz
     if (kHead > 0 && row == 0) {
       for (std::size_t t = 0; t < T; ++t) prefetch(group + (T + t) * tile_bytes);
     }
+    alignas(64) float smaller[kGroup];
+    if constexpr (kInPlace<Bits, Panels>) shrink_inputs(input + g * kGroup, smaller);
     for (std::size_t v = 0; v < words; ++v) {
       if (row == 0) {
         for (std::size_t t = 0; t < T; ++t) prefetch(group + (T + t) * tile_bytes + kHead + v * sizeof(Integers));
@@ -84,6 +107,11 @@ WEFT_INLINE void add_groups(const QuantizedRows& rows, std::size_t row, std::siz
 #pragma GCC unroll 8
       for (int s = 0; s < kInWord; ++s) {  // or the sums would be in memory, for want of constant indices
         const float* const x = input + (g * kGroup + v * kInWord + static_cast<std::size_t>(s)) * kColumn;
+        if constexpr (kInPlace<Bits, Panels>) {
+          const float small = smaller[v * kInWord + static_cast<std::size_t>(s)];
+          for (std::size_t t = 0; t < T; ++t) part[0][t] = multiply_add(unpack_in_place<HasMinimum>(word[t], s), small, part[0][t]);
+          continue;
+        }
         Vector q[T];
         for (std::size_t t = 0; t < T; ++t) q[t] = unpack<Bits, HasMinimum>(word[t], s);
         for (int r = 0; r < R; ++r) {

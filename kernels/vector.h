@@ -125,6 +125,10 @@ WEFT_INLINE Integers operator&(Integers a, std::int32_t b) { WEFT_EACH(Integers,
 WEFT_INLINE Integers operator|(Integers a, Integers b) { WEFT_EACH(Integers, a.part[i] | b.part[i]); }
 WEFT_INLINE Integers operator<<(Integers a, int b) { WEFT_EACH(Integers, a.part[i] << b); }
 WEFT_INLINE Integers operator>>(Integers a, int b) { WEFT_EACH(Integers, a.part[i] >> b); }
+WEFT_INLINE Integers shift_in_zeros(Integers a, int b) {
+  using Unsigned = std::uint32_t __attribute__((vector_size(kRegisterBytes)));
+  WEFT_EACH(Integers, reinterpret_cast<IntegerRegister>(reinterpret_cast<Unsigned>(a.part[i]) >> b));
+}
 WEFT_INLINE Vector to_float(Integers a) { WEFT_EACH(Vector, __builtin_convertvector(a.part[i], FloatRegister)); }
 WEFT_INLINE Vector bits_as_float(Integers a) { WEFT_EACH(Vector, reinterpret_cast<FloatRegister>(a.part[i])); }
 WEFT_INLINE Integers bits_of(Vector a) { WEFT_EACH(Integers, reinterpret_cast<IntegerRegister>(a.part[i])); }
