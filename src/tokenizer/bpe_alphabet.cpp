@@ -4,9 +4,19 @@
 #include <utility>
 
 #include "byte_level.h"
+#include "json.h"
 #include "utf8.h"
+#include "weft/error.h"
 
 namespace weft::tokenizer {
+namespace {
+
+[[noreturn]] void refuse_unknown(std::string_view character) {
+  throw Error(ErrorCode::kUnsupported, quoted(character) + " is not in the vocabulary, and neither is the model's unknown token", "text",
+              "add the unk_token to model.vocab, or use a tokenizer that has it");
+}
+
+}  // namespace
 
 std::array<Token, 256> BpeAlphabet::Table::empty_page() {
   std::array<Token, 256> page;
@@ -168,6 +178,7 @@ void BpeAlphabet::start_characters(std::string_view word, std::vector<Token>& sy
         continue;
       }
     }
+    if (options_.unknown == kMissing) refuse_unknown(word.substr(pos - c.length, c.length));
     if (options_.unknown < 0) continue;
     if (!options_.fuse_unknown) put_waiting();
     waiting += c.length;

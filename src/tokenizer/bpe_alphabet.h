@@ -17,8 +17,11 @@ namespace weft::tokenizer {
 
 class BpeAlphabet {
  public:
+  /// Of a file whose unknown token isn't in its own vocabulary.
+  static constexpr Token kMissing = -2;
+
   struct Options {
-    Token unknown = -1;         ///< For what the vocabulary lacks; -1 leaves it out.
+    Token unknown = -1;         ///< For what the vocabulary lacks; -1 leaves it out, kMissing refuses it.
     bool fuse_unknown = false;  ///< One `unknown` for neighbours.
     std::string prefix{};       ///< Of all pieces but a word's first (`continuing_subword_prefix`).
     std::string suffix{};       ///< Of a word's last piece (`end_of_word_suffix`).
@@ -64,6 +67,7 @@ class BpeAlphabet {
   }
 
   /// Appends the symbols of `word`.
+  /// @throws Error{kUnsupported}  the vocabulary lacks a part of it, and its unknown token as well.
   /// @param lengths  If given: how much of the word each stands for; with `fallback`, 1 for each of a character's bytes.
   void start(std::string_view word, std::vector<Token>& symbols, std::vector<std::uint32_t>* lengths = nullptr) const;
 

@@ -161,7 +161,10 @@ std::unique_ptr<PendingModel> read_bpe(const JsonValue& model, const PieceTable&
   options.fuse_unknown = model.boolean_or("fuse_unk", false);
   const std::string prefix = options.prefix;
   const auto unknown = model.find("unk_token");
-  if (unknown) options.unknown = vocabulary.find(unknown->string());
+  if (unknown) {
+    options.unknown = vocabulary.find(unknown->string());
+    if (options.unknown < 0) options.unknown = BpeAlphabet::kMissing;
+  }
   const bool fallback = model.boolean_or("byte_fallback", false);
 
   std::optional<BpeAlphabet> alphabet;
@@ -172,9 +175,6 @@ std::unique_ptr<PendingModel> read_bpe(const JsonValue& model, const PieceTable&
     keep_bytes = alphabet->is_complete() || (!fallback && options.unknown >= 0);
   }
   if (!keep_bytes) alphabet = BpeAlphabet::of_characters(vocabulary, options, fallback);
-  if (unknown && options.unknown < 0 && !alphabet->is_complete()) {
-    unknown->fail("the unk_token " + quoted(unknown->string()) + " is not in model.vocab");
-  }
 
   std::vector<Bpe::Merge> merges = read_merges(model.at("merges"), vocabulary, prefix, special);
   return std::make_unique<PendingBpe>(std::move(merges), *std::move(alphabet), model.boolean_or("ignore_merges", false),
@@ -222,9 +222,10 @@ std::unique_ptr<const Model> read_word_piece(const JsonValue& model, const Piece
   const Token unknown = vocabulary.find(model.at("unk_token").string());
   std::vector<PieceTrie::Entry> first, continuing;
   for (Token id = 0; id < static_cast<Token>(vocabulary.size()); ++id) {
-    if (!vocabulary.has(id) || (special.contains(id) && id != unknown) || vocabulary[id].empty()) continue;
+    if (!vocabulary.has(id) || vocabulary[id].empty()) continue;
     const std::string_view piece = vocabulary[id];
-    first.push_back({piece, static_cast<std::uint32_t>(id)});
+    if (!special.contains(id) || id == unknown) first.push_back({piece, static_cast<std::uint32_t>(id)});
+    // Also of a control token, which a text without the prefix doesn't spell.
     if (piece.size() > prefix.size() && piece.starts_with(prefix)) {
       continuing.push_back({piece.substr(prefix.size()), static_cast<std::uint32_t>(id)});
     }
@@ -288,7 +289,8 @@ PieceTable read_vocabulary(const JsonValue& model, ModelKind kind, const Tokeniz
     check_id(value, number, limits);
     const auto id = static_cast<Token>(number);
     if (id > last) last = id, pieces.resize(number + 1);
-    if (pieces.has(id)) value.fail("id " + std::to_string(id) + " is also that of " + quoted(pieces[id]));
+    if (pieces.has(id)) value.fail("id " + std::to_string(id) + " is also that of " + quoted(pieces[id]), ErrorCode::kCorrupt,
+                                      "give each piece an id of its own, or fetch the file again");
     pieces.set(id, piece);
     if (!pieces.index(id)) value.fail("the piece is in the vocabulary twice");
   }

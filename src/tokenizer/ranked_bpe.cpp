@@ -59,14 +59,16 @@ std::unique_ptr<const Bpe> make_ranked_bpe(const std::vector<RankedToken>& token
   std::vector<PieceTrie::Entry> entries;
   std::size_t work = 0;
   Token largest = 0;
-  for (const RankedToken& token : tokens) {
+  for (std::size_t i = 0; i < tokens.size(); ++i) {
+    const RankedToken& token = tokens[i];
+    largest = std::max(largest, token.id);
+    if (token.bytes.empty()) continue;
     if (token.bytes.size() > kMaxTokenBytes) {
       throw RankedBpeError{"a token has more than " + std::to_string(kMaxTokenBytes) + " bytes", true};
     }
     work += token.bytes.size() * token.bytes.size();
     if (work > kMostWork) throw RankedBpeError{"the tokens are too long for so many", true};
-    entries.push_back({token.bytes, static_cast<std::uint32_t>(entries.size())});
-    largest = std::max(largest, token.id);
+    entries.push_back({token.bytes, static_cast<std::uint32_t>(i)});
   }
   if (tokens.size() >= PieceTrie::kValues) throw RankedBpeError{"has too many tokens", true};
   const PieceTrie ranks(std::move(entries));
@@ -80,6 +82,7 @@ std::unique_ptr<const Bpe> make_ranked_bpe(const std::vector<RankedToken>& token
   merges.reserve(tokens.size());
   Splitter splitter(ranks);
   for (const RankedToken& token : tokens) {
+    if (token.bytes.empty()) continue;
     words.set(token.id, token.bytes);
     if (token.bytes.size() == 1) {
       found.set(static_cast<unsigned char>(token.bytes[0]));

@@ -22,10 +22,11 @@ bool is_ascii_letter(char32_t c) { return (c >= 'a' && c <= 'z') || (c >= 'A' &&
 
 /// A pattern as a tree. Sets stand in RegexCompiler::sets.
 struct Node {
-  enum class Kind { kEmpty, kSet, kSequence, kChoice, kRepeat, kAhead, kBehind, kAtomic, kAssertion };
+  enum class Kind { kEmpty, kSet, kSequence, kChoice, kRepeat, kAhead, kBehind, kAtomic, kAssertion, kGroup, kReference };
   Kind kind = Kind::kEmpty;
   std::uint32_t set = 0;                     // kSet
-  unsigned min = 0, max = 0;                 // kRepeat
+  unsigned min = 0, max = 0;                 // kRepeat; kReference: the group's width
+  std::size_t group = 0;                     // kGroup, kReference
   bool greedy = true, negative = false;      // kRepeat; kAhead, kBehind
   std::uint8_t assertion = 0, argument = 0;  // kAssertion: an Op and its x
   std::vector<std::unique_ptr<Node>> children;
@@ -41,6 +42,8 @@ Width width_of(const Node& node) {
   const auto saturating = [](std::uint64_t n) { return static_cast<unsigned>(std::min<std::uint64_t>(n, kUnbounded)); };
   switch (node.kind) {
     case Node::Kind::kSet: return {1, 1};
+    case Node::Kind::kReference: return {node.min, node.max};
+    case Node::Kind::kGroup:
     case Node::Kind::kSequence:
     case Node::Kind::kAtomic: {
       Width sum{0, 0};
@@ -136,6 +139,7 @@ class RegexCompiler {
     Options options;
     const NodePtr tree = choice(options, 0);
     if (!at_end()) fail("')' without '('");
+    if (numbered_ && named_) unsupported("a reference by number beside groups that have names");
     write(*tree);
     add(Regex::Op::kAccept);
     find_first_bytes(*tree);
@@ -304,6 +308,7 @@ class RegexCompiler {
       if (take("\\Z")) return make_assertion(Op::kTextEndEol);
       if (take("\\b")) return make_assertion(Op::kWordEdge, 0);
       if (take("\\B")) return make_assertion(Op::kWordEdge, 1);
+      if (NodePtr node = reference(options)) return node;
       Set set;
       if (!class_escape(set, options, false)) add_char(set, char_escape(false), options);
       return make_set(std::move(set));
@@ -331,8 +336,10 @@ class RegexCompiler {
         node = make(Node::Kind::kAtomic);
         node->children.push_back(choice(options, depth + 1));
       } else if (take("<") || take("P<")) {
-        while (!at_end() && !take(">")) take_char();
-        node = choice(options, depth + 1);
+        const std::size_t begin = pos_, end = std::min(pattern_.find('>', pos_), pattern_.size());
+        pos_ = std::min(end + 1, pattern_.size());
+        named_ = true;
+        return capture(std::string(pattern_.substr(begin, end - begin)), options, depth);
       } else {
         Options inner = options;
         flags_of(inner);
@@ -347,9 +354,57 @@ class RegexCompiler {
     } else if (looking_at("*")) {
       unsupported("a callout");
     } else {
-      node = choice(options, depth + 1);
+      return capture({}, options, depth);
     }
     if (!take(")")) fail("'(' without ')'");
+    return node;
+  }
+
+  // What a reference behind it may ask for.
+  struct Group {
+    std::string name;
+    bool closed = false;
+    std::uint32_t number = 0;  // of those that are asked for; 0: none asks
+  };
+
+  NodePtr capture(std::string name, const Options& options, std::size_t depth) {
+    auto node = make(Node::Kind::kGroup);
+    node->group = groups_.size();
+    groups_.push_back({std::move(name)});
+    node->children.push_back(choice(options, depth + 1));
+    if (!take(")")) fail("'(' without ')'");
+    groups_[node->group].closed = true;
+    widths_.resize(groups_.size());
+    widths_[node->group] = width_of(*node);
+    return node;
+  }
+
+  // \1 to \9 and \k<name>, or nothing if no reference is here.
+  NodePtr reference(const Options& options) {
+    std::size_t group = groups_.size();
+    if (take("\\k<")) {
+      const std::size_t end = std::min(pattern_.find('>', pos_), pattern_.size());
+      const std::string_view name = pattern_.substr(pos_, end - pos_);
+      for (std::size_t i = 0; i < groups_.size(); ++i) {
+        if (groups_[i].name != name || name.empty()) continue;
+        if (group != groups_.size()) unsupported("a reference to one of several groups of a name");
+        group = i;
+      }
+      pos_ = std::min(end + 1, pattern_.size());
+    } else if (looking_at("\\") && pos_ + 1 < pattern_.size() && pattern_[pos_ + 1] >= '1' && pattern_[pos_ + 1] <= '9') {
+      group = static_cast<std::size_t>(pattern_[pos_ + 1] - '1');
+      pos_ += 2;
+      if (!at_end() && pattern_[pos_] >= '0' && pattern_[pos_] <= '9') unsupported("an escape of several digits");
+      numbered_ = true;
+    } else {
+      return nullptr;
+    }
+    if (group >= groups_.size() || !groups_[group].closed) unsupported("a reference to a group that doesn't end before it");
+    if (options.ignore_case) unsupported("a reference to a group without regard to case");
+    if (groups_[group].number == 0) groups_[group].number = ++regex_.groups_;
+    auto node = make(Node::Kind::kReference);
+    node->group = group;
+    node->min = widths_[group].min, node->max = widths_[group].max;
     return node;
   }
 
@@ -649,6 +704,14 @@ class RegexCompiler {
       case Node::Kind::kChoice: write_choice(node); break;
       case Node::Kind::kRepeat: write_repeat(node); break;
       case Node::Kind::kAssertion: add(static_cast<Op>(node.assertion), node.argument); break;
+      case Node::Kind::kReference: add(Op::kReference, groups_[node.group].number - 1); break;
+      case Node::Kind::kGroup: {
+        const std::uint32_t number = groups_[node.group].number;
+        if (number != 0) add(Op::kSave, 2 * (number - 1));
+        write(*node.children[0]);
+        if (number != 0) add(Op::kSave, 2 * (number - 1) + 1);
+        break;
+      }
       case Node::Kind::kAhead: write_inner(node, Op::kAhead, 0); break;
       case Node::Kind::kAtomic: write_inner(node, Op::kAtomic, 0); break;
       case Node::Kind::kBehind: {
@@ -717,6 +780,7 @@ class RegexCompiler {
         return true;
       }
       case Node::Kind::kSequence:
+      case Node::Kind::kGroup:
       case Node::Kind::kAtomic:
         for (const auto& child : node.children) {
           if (!first_of(*child)) return false;
@@ -729,6 +793,7 @@ class RegexCompiler {
       case Node::Kind::kAhead:
       case Node::Kind::kBehind:
       case Node::Kind::kAssertion: return true;  // takes nothing: what follows decides
+      case Node::Kind::kReference:
       case Node::Kind::kEmpty: return false;
     }
     return false;
@@ -737,11 +802,14 @@ class RegexCompiler {
   std::string_view pattern_;
   Regex& regex_;
   std::size_t pos_ = 0;
+  std::vector<Group> groups_;
+  std::vector<Width> widths_;                // of the groups
+  bool numbered_ = false, named_ = false;  // whether there is such a reference; such a group
 };
 
 Regex::Regex(std::string_view pattern) : pattern_(pattern) { RegexCompiler(pattern, *this).compile(); }
 
-// One search through one text. A state is (instruction, place); there are no captures, so a state that failed once
+// One search through one text. A state is (instruction, place). Without references to groups, a state that failed once
 // fails always, and remembering failed kSplit states bounds the work by program * text. A lookahead only asks whether
 // something matches: in it, a state that succeeded once also succeeds always.
 class RegexMatcher {
@@ -752,6 +820,7 @@ class RegexMatcher {
   std::optional<Range> find(std::size_t from) {
     for (std::size_t start = from; start <= text_.size();) {
       start_ = start;
+      slots_.assign(2 * std::size_t{regex_.groups_}, kNowhere);
       const bool promising = regex_.may_be_empty_ ||
                              (start < text_.size() && regex_.first_bytes_[static_cast<unsigned char>(text_[start])]);
       if (promising && run(0, start, kAnywhere)) return Range{start, end_};
@@ -764,9 +833,15 @@ class RegexMatcher {
   using Op = Regex::Op;
   // Where a run may end: anywhere, and end_ becomes where; or so that only whether it does counts; or at one place.
   static constexpr std::size_t kAnywhere = ~std::size_t{0}, kWhether = kAnywhere - 1;
+  static constexpr std::size_t kNowhere = ~std::size_t{0};
   struct Frame {
+    enum class Kind : std::uint8_t {
+      kChoice,  // to be tried: pc at pos
+      kTried,   // all choices of this state lie above
+      kSlot,    // what slot pc was before
+    };
     std::uint32_t pc;
-    bool tried;  // not a choice to try: all choices of this state lie above
+    Kind kind;
     std::size_t pos;
   };
 
@@ -778,7 +853,7 @@ class RegexMatcher {
         if (accepted_) {
           accepted_ = false;
           for (std::size_t i = base; must_end == kWhether && i < stack_.size(); ++i) {
-            if (stack_[i].tried) remember(stack_[i], kSucceeded);
+            if (stack_[i].kind == Frame::Kind::kTried) remember(stack_[i], kSucceeded);
           }
           stack_.resize(base);
           end_ = pos;
@@ -790,11 +865,15 @@ class RegexMatcher {
         if (stack_.size() == base) return false;
         const Frame frame = stack_.back();
         stack_.pop_back();
-        if (!frame.tried) {
+        if (frame.kind == Frame::Kind::kChoice) {
           pc = frame.pc, pos = frame.pos;
           break;
         }
-        remember(frame, kFailed);
+        if (frame.kind == Frame::Kind::kSlot) {
+          slots_[frame.pc] = frame.pos;
+        } else {
+          remember(frame, kFailed);
+        }
       }
     }
   }
@@ -816,9 +895,9 @@ class RegexMatcher {
           if (remembers(at.z, pos, kFailed)) return false;
           accepted_ = must_end == kWhether && remembers(at.z, pos, kSucceeded);
           if (accepted_) return true;
-          stack_.push_back({pc, true, pos});
+          stack_.push_back({pc, Frame::Kind::kTried, pos});
         }
-        stack_.push_back({at.y, false, pos});
+        stack_.push_back({at.y, Frame::Kind::kChoice, pos});
         pc = at.x;
         return true;
       case Op::kJump: pc = at.x; return true;
@@ -846,15 +925,30 @@ class RegexMatcher {
         if ((before != after) != (at.x == 0)) return false;
         break;
       }
+      case Op::kSave: set_slot(at.x, pos); break;
+      case Op::kReference: {
+        const std::size_t begin = slots_[2 * std::size_t{at.x}], end = slots_[2 * std::size_t{at.x} + 1];
+        if (begin == kNowhere || end == kNowhere) return false;
+        const std::string_view group = text_.substr(begin, end - begin);
+        if (!text_.substr(pos).starts_with(group)) return false;
+        pos += group.size();
+        break;
+      }
       case Op::kAccept: accepted_ = must_end >= kWhether || pos == must_end; return accepted_;
     }
     ++pc;
     return true;
   }
 
+  void set_slot(std::uint32_t slot, std::size_t place) {
+    stack_.push_back({slot, Frame::Kind::kSlot, slots_[slot]});
+    slots_[slot] = place;
+  }
+
   // A body that is matched by itself. The recursion is as deep as the pattern's groups nest.
   bool step_into(std::uint32_t& pc, std::size_t& pos, const Regex::Instruction& at) {
     bool found = false;
+    const std::vector<std::size_t> before = slots_;
     if (at.op == Op::kBehind) {
       std::size_t from = pos;
       for (unsigned width = 0; width <= (at.z & 0xFFFF) && !found; ++width) {
@@ -865,7 +959,12 @@ class RegexMatcher {
     } else {
       found = run(pc + 1, pos, at.op == Op::kAtomic ? kAnywhere : kWhether);
     }
+    // A body that matched has forgotten how to take its groups back: that is remembered here, or done if it shouldn't have matched.
+    std::vector<std::size_t> now = std::exchange(slots_, before);
     if (found != (at.y == 0)) return false;
+    for (std::uint32_t slot = 0; found && slot < now.size(); ++slot) {
+      if (now[slot] != slots_[slot]) set_slot(slot, now[slot]);
+    }
     if (at.op == Op::kAtomic) pos = end_;
     pc = at.x;
     return true;
@@ -874,12 +973,17 @@ class RegexMatcher {
   // States are remembered only once a search is slow: most never are.
   void count() {
     ++steps_;
-    if (memo_ == nullptr) {
+    if (regex_.groups_ > 0) {
+      if (steps_ > 1024 * (start_ + 65536)) give_up();
+    } else if (memo_ == nullptr) {
       if (steps_ > 256 * (start_ + 256)) start_memo();
     } else if (steps_ > limit_) {
-      throw Error(ErrorCode::kTooLarge, "the tokenizer's regular expression takes too long on this text", {},
-                  "shorten the text, or split it before encoding");
+      give_up();
     }
+  }
+  [[noreturn]] static void give_up() {
+    throw Error(ErrorCode::kTooLarge, "the tokenizer's regular expression takes too long on this text", {},
+                "shorten the text, or split it before encoding");
   }
 
   void start_memo() {
@@ -906,6 +1010,7 @@ class RegexMatcher {
   const Regex& regex_;
   std::string_view text_;
   std::vector<Frame> stack_;
+  std::vector<std::size_t> slots_;
   std::unique_ptr<std::vector<bool>> memo_;
   std::uint64_t steps_ = 0, limit_ = 0;
   std::size_t start_ = 0, end_ = 0;

@@ -1,7 +1,8 @@
 // Regular expressions as tokenizer files write them: Oniguruma's syntax, with Oniguruma's answers.
 //
 // For the patterns that have no scanner of their own (split_patterns.h). Finds what a backtracking engine finds, but
-// remembers where it failed once matching gets slow, so that the usual explosive patterns stay linear in the text.
+// remembers where it failed once matching gets slow, so that the usual explosive patterns stay linear in the text. With references
+// to groups, a place alone doesn't tell what will fail: those patterns have a budget of steps instead.
 #pragma once
 
 #include <bitset>
@@ -85,6 +86,8 @@ class Regex {
     kTextEnd,     // \z
     kTextEndEol,  // \Z
     kWordEdge,    // \b, and \B if x is 1
+    kSave,        // this place into slot x: even ones are where a group starts, odd ones where it ends
+    kReference,   // what group x has matched, once more
     kAccept,
   };
   struct Instruction {
@@ -96,6 +99,7 @@ class Regex {
   std::vector<Instruction> program_;
   std::vector<Set> sets_;
   std::uint32_t splits_ = 0;      // kSplit's are numbered in z
+  std::uint32_t groups_ = 0;      // that a reference asks for
   std::bitset<256> first_bytes_;  // a match that isn't empty starts with one of these
   bool may_be_empty_ = false;
 };

@@ -9,7 +9,7 @@ WORDS = (
     "a b c d e t h s i n o r l u , . ' ! ? - 1 2 3 0 9 é ü ß 字 の а я ا ש ก 가 😀 ▁ Ġ Ċ Ã © the hello world ing ed tion lo wor he ll "
     "ab abc 12 123 ## ##a ##b ##ing </w> a</w> o</w> the</w> ▁a ▁the ▁hello ▁w Ġa Ġthe Ġhello Ġ1 st nd é字 ĠĠ ▁▁ [UNK] <unk>"
 ).split()
-PATTERNS = [r"\s+", r"\p{L}+|\p{N}{1,2}|[^\s\p{L}\p{N}]+|\s+", r"[aeiou]", r"(?=[A-Z])", r"\w+", r"'s|'t| ?\p{L}+| ?\p{N}+|\s+(?!\S)|\s+", r".", r"\d", r"h.l*o?"]
+PATTERNS = [r"\s+", r"\p{L}+|\p{N}{1,2}|[^\s\p{L}\p{N}]+|\s+", r"[aeiou]", r"(?=[A-Z])", r"\w+", r"'s|'t| ?\p{L}+| ?\p{N}+|\s+(?!\S)|\s+", r".", r"\d", r"h.l*o?", r"(\w)\1|(\p{P})\2*"]
 
 
 # What may be a control token: weft never makes one out of other text, so none is a piece that words are made of.

@@ -25,6 +25,17 @@ TEST(Regex, FindsTheLeftmostMatchOfTheFirstAlternative) {
   EXPECT_EQ(matches("", "é"), (Strings{"", ""}));
 }
 
+TEST(Regex, FindsAgainWhatAGroupHasMatched) {
+  EXPECT_EQ(matches(R"(([!-/])\1*|x)", "!!-x--!"), (Strings{"!!", "-", "x", "--", "!"}));
+  EXPECT_EQ(matches(R"((\w+) \1)", "ab ab abc abc"), (Strings{"ab ab", "abc abc"}));
+  EXPECT_EQ(matches(R"((?<quote>['"]).*?\k<quote>)", "'a\"b' \"c'd\""), (Strings{"'a\"b'", "\"c'd\""}));
+  // What a branch that failed had matched is forgotten, also behind bodies that are matched by themselves.
+  EXPECT_EQ(matches(R"((?:(a)b|a)\1c)", "abac aac"), (Strings{"abac"}));
+  EXPECT_EQ(matches(R"((?:(?>(a))b|a(a))\2)", "aaa"), (Strings{"aaa"}));
+  EXPECT_EQ(matches(R"((?=(\w+))\1!)", "ab! cd"), (Strings{"ab!"}));
+  EXPECT_EQ(matches(R"((?!(a)b)a\1)", "aa"), Strings{});
+}
+
 struct Refused {
   const char* pattern;
   const char* message;
@@ -46,8 +57,15 @@ TEST(Regex, NamesWhatItRefuses) {
       {"a\\", "ends early", 2, false},
       {"(?#a", "a comment without ')'", 4, false},
       {"\xFF", "ill-formed UTF-8", 0, false},
-      {"(a)\\1", "the escape \\1", 5, true},
-      {"\\k<a>", "the escape \\k", 2, true},
+      {"(a)\\2", "a reference to a group that doesn't end before it", 5, true},
+      {"(a\\1)", "a reference to a group that doesn't end before it", 4, true},
+      {"\\k<a>", "a reference to a group that doesn't end before it", 5, true},
+      {"\\k<a", "a reference to a group that doesn't end before it", 4, true},
+      {"(?<a>b)(?<a>c)\\k<a>", "a reference to one of several groups of a name", 17, true},
+      {"(?<a>b)(c)\\1", "a reference by number beside groups that have names", 12, true},
+      {"(a)\\10", "an escape of several digits", 5, true},
+      {"(?i)(a)\\1", "a reference to a group without regard to case", 9, true},
+      {"((a?)b)\\2*", "a repeat without end of what may match nothing", 10, true},
       {"(*FAIL)", "a callout", 1, true},
       {"(?~a)", "this kind of group", 2, true},
       {"\\p{Emoji}", "the property \\p{Emoji}", 3, true},
@@ -103,6 +121,11 @@ TEST(Regex, GivesUpWhereNothingKeepsItLinear) {
                  "the tokenizer's regular expression takes too long on this text\n"
                  "fix: shorten the text, or split it before encoding");
   }
+}
+
+TEST(Regex, GivesUpWhereReferencesExplode) {
+  EXPECT_EQ(matches("(a)\\1*", std::string(200'000, 'a')).size(), 1u);
+  EXPECT_THROW((void)Regex("((?:a|aa)+)\\1b").find_all(std::string(5'000, 'a')), weft::Error);
 }
 
 TEST(Regex, KnowsThePatternsThatHaveAScanner) {

@@ -215,6 +215,8 @@ PATTERNS = {
     "empty": r"a*|b",
     "kimi": r"[\p{Han}]+|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}&&[^\p{Han}]]*[\p{Ll}\p{Lm}\p{Lo}\p{M}&&[^\p{Han}]]+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
     "digits_from_right": r"\d{1,3}(?=(?:\d{3})*\b)|\D+",
+    "references": r"[\(\)\[\]\{\}]|([!\"\#\$%\&'\*\+,\-\./:;<=>\?\\\^_`\|\~])\1*|(\p{L})\2+|(?:(a)b|a)\3?c",
+    "named_references": r"(?<mark>\p{P}).*?\k<mark>|(?=(?<two>\w{2}))\k<two>+",
     "categories": r"\p{Lu}\p{Ll}*|\p{Sc}|\p{So}|\p{Pd}|\p{Nl}|\p{No}|\p{Cf}|\p{Cn}|\p{M}+|\p{Zs}|[\P{L}&&\P{N}]",
 }
 
@@ -529,6 +531,8 @@ FILES |= {
     "word_piece_no_prefix": lambda: _with(_word_pieces, {"continuing_subword_prefix": ""}),
     "word_piece_whole_texts": lambda: _with(_word_pieces, {"max_input_chars_per_word": 1000}, pre_tokenizer=None),
     "word_piece_flags": lambda: _added_everywhere(_word_pieces),
+    # As of a trainer that was given the letters as special tokens.
+    "word_piece_special_letters": lambda: added(_with(_word_pieces), *(AddedToken(f"##{c}", special=True) for c in "aeiou")),
     "unigram": lambda: _with(_pieces),
     "unigram_untyped": lambda: {**json.loads(_pieces()), "model": _untyped(_pieces)},
     "unigram_t5": lambda: _with(_pieces, normalizer=_charsmap(), pre_tokenizer=_T5),

@@ -153,6 +153,20 @@ def test_whisper_names_its_control_tokens_as_transformers_does(ask, tmp_path, ra
     assert ask(path, [{"find": name} for name in names]) == list(range(len(ranks), len(ranks) + len(names)))
 
 
+def test_a_token_of_no_bytes_takes_its_rank(ask, tmp_path, ranks):
+    """Whisper's published multilingual.tiktoken ends in one: "= 50256"."""
+    path = tmp_path / "multilingual.tiktoken"
+    write_ranks(path, ranks)
+    with path.open("a") as file:
+        file.write(f"= {len(ranks)}\n")
+    assert ask(path, [{"find": "<|endoftext|>"}, {"find": "<|startoftranscript|>"}]) == [len(ranks) + 1, len(ranks) + 2]
+    texts = corpus.torture() + corpus.random_texts("whisper", TEXTS, ["="])
+    reference = tiktoken.Encoding("whisper", pat_str=GPT2, mergeable_ranks=ranks, special_tokens={})
+    want = [reference.encode_ordinary(text) for text in texts]
+    assert_all_equal(texts, want, ask(path, [{"encode": [[text, "text"]]} for text in texts]))
+    assert ask(path, [{"decode": [*want[0], len(ranks), *want[1]], "specials": "text"}]) == [texts[0] + texts[1]]
+
+
 def test_own_pattern_and_control_tokens(ask, tmp_path, ranks):
     path = tmp_path / "ranks"
     write_ranks(path, ranks)
