@@ -77,7 +77,7 @@ class PieceTable {
     const std::string_view piece = (*this)[id];
     if (piece.size() <= kCopyMargin && spans_[static_cast<std::size_t>(id)].place + kCopyMargin <= text_.size()) {
       std::memcpy(to, piece.data(), kCopyMargin);
-    } else {
+    } else if (!piece.empty()) {
       std::memcpy(to, piece.data(), piece.size());
     }
     return to + piece.size();
