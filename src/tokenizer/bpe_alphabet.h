@@ -67,8 +67,8 @@ class BpeAlphabet {
   }
 
   /// Appends the symbols of `word`.
-  /// @throws Error{kUnsupported}  the vocabulary lacks a part of it, and its unknown token as well.
   /// @param lengths  If given: how much of the word each stands for; with `fallback`, 1 for each of a character's bytes.
+  /// @throws Error{kUnsupported}  the vocabulary lacks a part of it, and its unknown token as well.
   void start(std::string_view word, std::vector<Token>& symbols, std::vector<std::uint32_t>* lengths = nullptr) const;
 
  private:

@@ -289,8 +289,10 @@ PieceTable read_vocabulary(const JsonValue& model, ModelKind kind, const Tokeniz
     check_id(value, number, limits);
     const auto id = static_cast<Token>(number);
     if (id > last) last = id, pieces.resize(number + 1);
-    if (pieces.has(id)) value.fail("id " + std::to_string(id) + " is also that of " + quoted(pieces[id]), ErrorCode::kCorrupt,
-                                      "give each piece an id of its own, or fetch the file again");
+    if (pieces.has(id)) {
+      value.fail("id " + std::to_string(id) + " is also that of " + quoted(pieces[id]), ErrorCode::kCorrupt,
+                 "give each piece an id of its own, or fetch the file again");
+    }
     pieces.set(id, piece);
     if (!pieces.index(id)) value.fail("the piece is in the vocabulary twice");
   }

@@ -339,7 +339,7 @@ class RegexCompiler {
         const std::size_t begin = pos_, end = std::min(pattern_.find('>', pos_), pattern_.size());
         pos_ = std::min(end + 1, pattern_.size());
         named_ = true;
-        return capture(std::string(pattern_.substr(begin, end - begin)), options, depth);
+        node = capture(std::string(pattern_.substr(begin, end - begin)), options, depth);
       } else {
         Options inner = options;
         flags_of(inner);
@@ -354,7 +354,7 @@ class RegexCompiler {
     } else if (looking_at("*")) {
       unsupported("a callout");
     } else {
-      return capture({}, options, depth);
+      node = capture({}, options, depth);
     }
     if (!take(")")) fail("'(' without ')'");
     return node;
@@ -364,6 +364,7 @@ class RegexCompiler {
   struct Group {
     std::string name;
     bool closed = false;
+    Width width{};
     std::uint32_t number = 0;  // of those that are asked for; 0: none asks
   };
 
@@ -372,10 +373,8 @@ class RegexCompiler {
     node->group = groups_.size();
     groups_.push_back({std::move(name)});
     node->children.push_back(choice(options, depth + 1));
-    if (!take(")")) fail("'(' without ')'");
     groups_[node->group].closed = true;
-    widths_.resize(groups_.size());
-    widths_[node->group] = width_of(*node);
+    groups_[node->group].width = width_of(*node);
     return node;
   }
 
@@ -404,7 +403,7 @@ class RegexCompiler {
     if (groups_[group].number == 0) groups_[group].number = ++regex_.groups_;
     auto node = make(Node::Kind::kReference);
     node->group = group;
-    node->min = widths_[group].min, node->max = widths_[group].max;
+    node->min = groups_[group].width.min, node->max = groups_[group].width.max;
     return node;
   }
 
@@ -803,7 +802,6 @@ class RegexCompiler {
   Regex& regex_;
   std::size_t pos_ = 0;
   std::vector<Group> groups_;
-  std::vector<Width> widths_;                // of the groups
   bool numbered_ = false, named_ = false;  // whether there is such a reference; such a group
 };
 
@@ -818,9 +816,9 @@ class RegexMatcher {
 
   /// The first match at or behind `from`.
   std::optional<Range> find(std::size_t from) {
+    slots_.assign(2 * std::size_t{regex_.groups_}, kNowhere);  // which they are again after a start that failed
     for (std::size_t start = from; start <= text_.size();) {
       start_ = start;
-      slots_.assign(2 * std::size_t{regex_.groups_}, kNowhere);
       const bool promising = regex_.may_be_empty_ ||
                              (start < text_.size() && regex_.first_bytes_[static_cast<unsigned char>(text_[start])]);
       if (promising && run(0, start, kAnywhere)) return Range{start, end_};

@@ -45,7 +45,7 @@ std::vector<RankedToken> read_tokens(std::string_view bytes, const std::string& 
     if (!parts) fail("a line is a token in base64, a blank and its rank, not " + tokenizer::quoted(line));
     // Whisper's own file has a token of no bytes, as Python's b64decode reads it: nothing becomes it, but its rank is taken.
     auto token = parts->token == "=" ? std::string() : from_base64(parts->token);
-    if (!token || (token->empty() && parts->token != "=")) fail(tokenizer::quoted(parts->token) + " is not base64");
+    if (!token) fail(tokenizer::quoted(parts->token) + " is not base64");
     std::uint32_t rank = 0;
     const char* const last = parts->rank.data() + parts->rank.size();
     const auto [stop, error] = std::from_chars(parts->rank.data(), last, rank);
