@@ -258,6 +258,98 @@ void bench_attention(const Report& report, const ParallelFor& parallel_for, std:
              type == KvType::kBFloat16 ? Activations::kBFloat16 : Activations::kFloat32);
 }
 
+struct ModelShape {
+  const char* name;
+  std::size_t layers, hidden, inner;
+  std::uint32_t heads, kv_heads, size;
+  std::size_t vocabulary;
+  int head_bits;
+  bool minimum;
+};
+
+// A token's linears and attention, one after another: a step, if nothing but the kernels took time. Working threads ask ahead for the
+// next linear's weights while they wait (kernels/upcoming.h); steps with and without that take turns.
+void bench_step(const Report& report, const ParallelFor& parallel_for, const ModelShape& shape, std::size_t past, Activations activations) {
+  const std::string name = std::string("step of ") + shape.name + ", 4 bit, " + name_of(activations) + ", 1 after " + std::to_string(past);
+  const std::string names[] = {name, name + ", not asking ahead"};
+  if (!report.wants(names[0]) && !report.wants(names[1])) return;
+  std::vector<QuantizedLinearArguments> linears;
+  const std::vector<float> state = random_floats(2 * shape.inner);
+  std::vector<float> out(std::max(shape.vocabulary, 2 * shape.inner));
+  const auto add = [&](std::size_t n, std::size_t k, bool norm, Gate gate) {
+    QuantizedLinearArguments a{.input = state.data(), .rows = 1, .weight = {nullptr, n, k, 4, shape.minimum}, .out = out.data()};
+    (norm ? a.norm_weight : a.residual) = state.data();
+    a.gate = gate;
+    a.activations = activations;
+    linears.push_back(a);
+  };
+  for (std::size_t layer = 0; layer < shape.layers; ++layer) {
+    add((shape.heads + 2 * shape.kv_heads) * shape.size, shape.hidden, true, Gate::kNone);
+    add(shape.hidden, shape.heads * shape.size, false, Gate::kNone);
+    add(2 * shape.inner, shape.hidden, true, Gate::kSilu);
+    add(shape.hidden, shape.inner, false, Gate::kNone);
+  }
+  add(shape.vocabulary, shape.hidden, true, Gate::kNone);
+  linears.back().weight.bits = shape.head_bits;
+  linears.back().weight.has_minimum = shape.head_bits == 4 && shape.minimum;
+  std::size_t bytes = 0;
+  double multiply_adds = 0;
+  for (const QuantizedLinearArguments& a : linears) {
+    bytes += a.weight.bytes();
+    multiply_adds += static_cast<double>(a.weight.rows * a.weight.columns);
+  }
+  const std::vector<std::uint8_t> data(bytes, 0x3f);
+  std::size_t at = 0;
+  for (QuantizedLinearArguments& a : linears) {
+    a.weight.data = data.data() + at;
+    at += a.weight.bytes();
+  }
+
+  KvCache cache(std::vector<KvLayerShape>(shape.layers, {shape.kv_heads, shape.size, shape.size}), past + 1, KvType::kBFloat16);
+  for (std::size_t layer = 0; layer < shape.layers; ++layer) cache.prepare_rows(layer, 0, past + 1);
+  cache.set_size(past);
+  const Sequence sequence{&cache, 1};
+  const auto position = static_cast<std::int64_t>(past);
+  const auto heads = [&](std::size_t first, std::size_t n) {
+    return HeadsView{state.data() + first * shape.size, n, 1, shape.size, shape.size, shape.size};
+  };
+  AttentionArguments attended{.query = heads(0, shape.heads),
+                              .key = heads(shape.heads, shape.kv_heads),
+                              .value = heads(shape.heads + shape.kv_heads, shape.kv_heads)};
+  attended.positions = {&position, 1};
+  attended.scale = 0.125f;
+  attended.out = out.data();
+  const auto step = [&](const ParallelFor& threads) {
+    const ForwardScope scope({&sequence, 1}, threads);
+    attended.context = scope.handle();
+    for (std::size_t i = 0; i < linears.size(); ++i) {
+      if (quantized_linear(linears[i], threads) != nullptr) std::abort();
+      attended.layer = static_cast<std::int64_t>(i / 4);
+      if (i % 4 == 0 && i / 4 < shape.layers && attention(attended) != nullptr) std::abort();
+    }
+  };
+  const ParallelFor not_asking = [&](std::size_t n, RangeBody body) {
+    parallel_for(n, [&](std::size_t begin, std::size_t end) { body(begin, end); });
+  };
+  // Each behind one of its own kind, which leaves the caches as it would.
+  std::vector<double> each[2];
+  const auto end = Clock::now() + std::chrono::seconds(4);
+  do {
+    for (const std::size_t kind : {0, 1}) {
+      const ParallelFor& threads = kind == 0 ? parallel_for : not_asking;
+      step(threads);
+      const double start = now_seconds();
+      step(threads);
+      each[kind].push_back(now_seconds() - start);
+    }
+  } while (Clock::now() < end);
+  for (const std::size_t kind : {0, 1}) {
+    const auto middle = each[kind].begin() + static_cast<std::ptrdiff_t>(each[kind].size() / 2);
+    std::nth_element(each[kind].begin(), middle, each[kind].end());
+    report.row(names[kind], *middle, static_cast<double>(bytes), multiply_adds, activations);
+  }
+}
+
 void run(std::size_t threads, const std::string& filter, bool only_limits) {
   one_thread = threads == 1;
   ThreadPool pool(threads);
@@ -303,6 +395,12 @@ void run(std::size_t threads, const std::string& filter, bool only_limits) {
     for (const std::size_t past : {512, 2048}) bench_attention(report, parallel_for, 1, past, 32, 8, 64, type);
     bench_attention(report, parallel_for, 1, 512, 32, 8, 64, type, 8);
     bench_attention(report, parallel_for, 256, 256, 32, 8, 64, type);
+  }
+  for (const Activations activations : {Activations::kInt8, Activations::kFloat32}) {
+    for (const std::size_t past : {16, 512}) {
+      bench_step(report, parallel_for, {"SmolLM2-135M", 30, 576, 1536, 9, 3, 64, 49152, 8, true}, past, activations);
+      bench_step(report, parallel_for, {"Llama 3.2 1B", 16, 2048, 8192, 32, 8, 64, 128256, 4, false}, past, activations);
+    }
   }
 }
 

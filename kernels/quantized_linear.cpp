@@ -8,6 +8,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "kernels/upcoming.h"
 #include "kernels/variants.h"
 #include "weft/kernels/attention.h"
 #include "weft/kernels/call_timer.h"
@@ -171,7 +172,7 @@ const char* quantized_linear(const QuantizedLinearArguments& a, const ParallelFo
   };
 
   const std::size_t tiles = (features + kTileRows - 1) / kTileRows;
-  parallel_for(tiles, [&](std::size_t begin, std::size_t end) {
+  const auto body = [&](std::size_t begin, std::size_t end) {
     if (!gated) return multiply(begin, end, a.out, features, 0);
     const std::size_t at_once = a.rows == 1 ? 4 : 12;  // tiles, of each half: a multiple of what any inner loop takes
     thread_local std::vector<float> up;
@@ -182,7 +183,10 @@ const char* quantized_linear(const QuantizedLinearArguments& a, const ParallelFo
       multiply(at + tiles, to + tiles, up.data(), at_once * kTileRows, features + first);
       variant().gate_rows({a.out + first, up.data(), features, at_once * kTileRows, a.rows, (to - at) * kTileRows, a.gate});
     }
-  });
+  };
+  thread_local UpcomingOrder order;
+  const Upcoming next = order.follow({a.weight.data, tiles, a.weight.tile_bytes(), gated ? std::size_t{2} : 1});
+  parallel_for(tiles, RangeBody(body).then_read(next));
   return nullptr;
 }
 

@@ -7,6 +7,8 @@
 #include <immintrin.h>
 #endif
 
+#include "kernels/upcoming.h"
+
 namespace weft::kernels {
 namespace {
 
@@ -92,11 +94,13 @@ void ThreadPool::run(std::size_t n, RangeBody body) {
 }
 
 void ThreadPool::work(std::size_t thread) {
+  AskAhead ahead;
+  const auto ask = [](const std::uint8_t* line) { __builtin_prefetch(line, 0, 2); };  // into the second-level cache
   std::uint32_t seen = 0;  // the call that was last worked on, or found closed
   for (;;) {
     std::uint32_t state = state_.load(std::memory_order_acquire);
     for (int spins = 0; (state & ~(kOpen | kJoined)) == seen && spins < kSpins; ++spins) {
-      pause();
+      if (!ahead.some(ask)) pause();
       state = state_.load(std::memory_order_acquire);
     }
     if ((state & ~(kOpen | kJoined)) == seen) {
@@ -111,9 +115,11 @@ void ThreadPool::work(std::size_t thread) {
       if (!state_.compare_exchange_weak(state, state + 1, std::memory_order_acquire)) continue;
       seen = state & ~(kOpen | kJoined);
       take_pieces(thread);
+      if (const Upcoming* next = body_->next()) ahead.begin(*next, thread, parts_.size());
       state_.fetch_sub(1, std::memory_order_release);
     } else {
       seen = state & ~(kOpen | kJoined);
+      ahead.drop();  // that call may have read what is still asked for
     }
   }
 }
