@@ -25,7 +25,7 @@ struct AddedToken {
 
   template <typename Archive, typename Self>
   static void fields(Archive& archive, Self& self) {
-    archive(self.id, self.content, self.single_word, self.lstrip, self.rstrip, self.normalized, self.special);
+    archive(self.id, self.content, self.single_word, self.lstrip, self.rstrip, self.ascii_blanks, self.normalized, self.special);
   }
 };
 

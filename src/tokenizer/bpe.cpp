@@ -410,8 +410,10 @@ void Bpe::Encoder::encode_word(std::string_view word, std::vector<Token>& ids, s
   bpe_.merge_long(symbols, &lengths);
   std::size_t pos = 0;
   for (std::size_t i = 0; i < symbols.size(); ++i) {
-    ids.push_back(symbols[i]);
-    places.push_back({pos, pos + lengths[i]});
+    if (symbols[i] != BpeAlphabet::kGap) {
+      ids.push_back(symbols[i]);
+      places.push_back({pos, pos + lengths[i]});
+    }
     pos += lengths[i];
   }
 }
@@ -477,6 +479,7 @@ void Bpe::merge_word(std::string_view word, std::vector<Token>& symbols) const {
   } else {
     merge_long(symbols);
   }
+  if (alphabet_.leaves_gaps()) std::erase(symbols, BpeAlphabet::kGap);
 }
 
 void Bpe::merge_short(std::vector<Token>& symbols) const {

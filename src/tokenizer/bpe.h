@@ -133,6 +133,7 @@ class Bpe : public Model {
 
   void check(const CompiledReader& reader);
   [[nodiscard]] std::uint32_t rank_of(Token left, Token right) const {
+    if ((left | right) < 0) return kNoRank;  // BpeAlphabet::kGap
     const std::uint32_t rank = pairs_.find(left, right);
     return rank < results_.size() ? rank : kNoRank;
   }

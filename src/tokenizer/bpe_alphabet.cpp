@@ -112,8 +112,8 @@ void BpeAlphabet::start(std::string_view word, std::vector<Token>& symbols, std:
     after_unknown = id < 0;
     if (fused) {
       if (lengths != nullptr && options_.unknown >= 0) ++lengths->back();
-    } else if (id >= 0 || options_.unknown >= 0) {
-      symbols.push_back(id >= 0 ? id : options_.unknown);
+    } else if (id >= 0 || options_.unknown >= 0 || options_.leaves_gaps) {
+      symbols.push_back(id >= 0 ? id : options_.leaves_gaps ? kGap : options_.unknown);
       if (lengths != nullptr) lengths->push_back(1);
     }
   }

@@ -19,16 +19,20 @@ class BpeAlphabet {
  public:
   /// Of a file whose unknown token isn't in its own vocabulary.
   static constexpr Token kMissing = -2;
+  /// A symbol that is no token, merges with none, and is dropped behind the last merge.
+  static constexpr Token kGap = -3;
 
   struct Options {
     Token unknown = -1;         ///< For what the vocabulary lacks; -1 leaves it out, kMissing refuses it.
     bool fuse_unknown = false;  ///< One `unknown` for neighbours.
     std::string prefix{};       ///< Of all pieces but a word's first (`continuing_subword_prefix`).
     std::string suffix{};       ///< Of a word's last piece (`end_of_word_suffix`).
+    /// An alphabet of bytes without `unknown`: what the vocabulary lacks is kGap between its neighbours, which don't merge then.
+    bool leaves_gaps = false;
 
     template <typename Archive, typename Self>
     static void fields(Archive& archive, Self& self) {
-      archive(self.unknown, self.fuse_unknown, self.prefix, self.suffix);
+      archive(self.unknown, self.fuse_unknown, self.prefix, self.suffix, self.leaves_gaps);
     }
   };
   /// The id of each byte where it stands: [first in the word][last in the word][byte]; -1 for none.
@@ -53,6 +57,8 @@ class BpeAlphabet {
 
   /// Whether one byte or character has several ids, by its place: a word's text then doesn't name its piece.
   [[nodiscard]] bool has_affixes() const { return !options_.prefix.empty() || !options_.suffix.empty(); }
+  /// Whether start() may give kGap.
+  [[nodiscard]] bool leaves_gaps() const { return options_.leaves_gaps && !complete_; }
   /// Whether no byte is unknown.
   [[nodiscard]] bool is_complete() const { return complete_; }
   /// Whether each symbol is the same wherever it stands, and nothing of a word is left out.

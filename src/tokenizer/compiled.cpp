@@ -8,7 +8,7 @@ namespace {
 
 constexpr std::string_view kMagic = "weft.tok";
 // Goes up whenever a table's layout, a hash or a list of fields changes: such a file is then made again, not converted.
-constexpr std::uint32_t kVersion = 2;
+constexpr std::uint32_t kVersion = 3;
 
 struct Header {
   std::array<char, 8> magic;

@@ -497,14 +497,28 @@ class Decoder::Run::Output : public DecoderStep {
   std::string text;
 };
 
-Decoder::Run::Run(const Decoder& decoder) : output_(std::make_unique<Output>()), first_(output_.get()) {
+Decoder::Run::Run() : output_(std::make_unique<Output>()), first_(output_.get()) {}
+
+Decoder::Run::Run(const Decoder& decoder) : Run() {
   for (const auto& factory : decoder.factories_) steps_.push_back(factory->make());
   if (decoder.no_decoder_) steps_.push_back(std::make_unique<JoinWithBlanks>());
+  connect();
+}
+
+Decoder::Run Decoder::Run::of_bytes() {
+  Run run;
+  run.steps_.push_back(std::make_unique<BytesStep>([](std::string_view bytes) { return std::string(bytes); }));
+  run.connect();
+  return run;
+}
+
+void Decoder::Run::connect() {
   for (std::size_t i = 0; i < steps_.size(); ++i) {
     steps_[i]->set_next(i + 1 < steps_.size() ? steps_[i + 1].get() : output_.get());
   }
   if (!steps_.empty()) first_ = steps_.front().get();
 }
+Decoder::Run::Run(Run&&) noexcept = default;
 Decoder::Run::~Run() = default;
 
 std::string Decoder::Run::take() { return std::exchange(output_->text, {}); }

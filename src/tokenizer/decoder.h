@@ -111,6 +111,9 @@ class Decoder {
   class Run {
    public:
     explicit Run(const Decoder& decoder);
+    /// Of pieces that are bytes already, as is_plain_bytes() tells of what they were made of.
+    static Run of_bytes();
+    Run(Run&&) noexcept;
     ~Run();
     void push(std::string_view piece) { first_->push(piece); }
     void gap() { first_->gap(); }
@@ -120,6 +123,8 @@ class Decoder {
 
    private:
     class Output;
+    Run();
+    void connect();
     std::vector<std::unique_ptr<DecoderStep>> steps_;
     std::unique_ptr<Output> output_;
     DecoderStep* first_;

@@ -174,6 +174,7 @@ class Reader {
     const bool bracketed_mask_takes_blanks = !mask_takes_blanks && !all_take_blanks && contains(name, {"modern-bert"});
     std::vector<AddedToken> added;
     for (std::size_t id = 0; id < tokens_.size(); ++id) {
+      if (types_[id] == Type::kUnused || types_[id] == Type::kUndefined) stages_.silent.push_back(static_cast<Token>(id));
       if (!is_added(id)) continue;
       if (tokens_[id].size() > kMostAddedBytes) metadata_.fail(kTokens, "a control token is too long");
       AddedToken token = control_token(static_cast<Token>(id), tokens_[id]);
@@ -221,9 +222,10 @@ class Reader {
     stages_.post_processor.add_template(ends(false), ends(true));
   }
 
-  void set_normalizer(std::unique_ptr<NormalizerStep> step) {
+  template <class... Step>
+  void set_normalizer(Step... step) {
     std::vector<std::unique_ptr<NormalizerStep>> steps;
-    steps.push_back(std::move(step));
+    (steps.push_back(std::move(step)), ...);
     stages_.normalizer = Normalizer(std::move(steps));
   }
   // Pieces as SentencePiece spells them.
@@ -302,7 +304,10 @@ std::unique_ptr<const Tokenizer> Reader::read_bpe(std::string_view model) {
   if (splits->escapes_blanks) {
     set_normalizer(make_replace(" ", std::string(kSpace)));
   } else if (model == "whitespace") {
-    if (metadata_.boolean("tokenizer.ggml.normalizer.lowercase").value_or(pre != "whitespace")) set_normalizer(make_lowercase());
+    if (metadata_.boolean("tokenizer.ggml.normalizer.lowercase").value_or(pre != "whitespace")) {
+      // One character becomes one, without the dot.
+      set_normalizer(make_replace("\u0130", "i"), make_lowercase());
+    }
     stages_.pre_tokenizer.add_whitespace_split();
   }
   for (const auto& split : splits->splits) {
@@ -333,10 +338,14 @@ std::unique_ptr<const Tokenizer> Reader::read_bpe(std::string_view model) {
   if (splits->byte_level) {
     stages_.pre_tokenizer.keep_bytes();
     stages_.decoder.add_byte_level();
+    for (std::size_t id = 0; id < tokens_.size(); ++id) {
+      if (is_added(id)) stages_.verbatim.push_back(static_cast<Token>(id));
+      if (types_[id] == Type::kByte) stages_.silent.push_back(static_cast<Token>(id));
+    }
   } else {
     add_decoding(/*strips_first_space=*/false, /*has_bytes=*/true);
   }
-  auto alphabet = splits->byte_level ? BpeAlphabet::of_bytes(stages_.pieces, {})
+  auto alphabet = splits->byte_level ? BpeAlphabet::of_bytes(stages_.pieces, {.leaves_gaps = true})
                                      : BpeAlphabet::of_characters(stages_.pieces, {}, /*fallback=*/true);
   stages_.model = std::make_unique<Bpe>(merges, std::move(alphabet), std::move(words),
                                         splits->whole_words || splits->whole_line_ends);
@@ -375,10 +384,9 @@ std::unique_ptr<const Tokenizer> Reader::read_spm() {
     metadata_.fail(kTokens, "the tokens have more merges than can be listed", ErrorCode::kTooLarge);
   }
   const bool prefix = metadata_.boolean("tokenizer.ggml.add_space_prefix").value_or(true);
-  std::vector<std::unique_ptr<NormalizerStep>> steps;
-  if (prefix) steps.push_back(make_prepend(std::string(kSpace)));
-  steps.push_back(make_replace(" ", std::string(kSpace)));
-  stages_.normalizer = Normalizer(std::move(steps));
+  auto marks = make_replace(" ", std::string(kSpace));
+  if (prefix) set_normalizer(make_prepend(std::string(kSpace)), std::move(marks));
+  else set_normalizer(std::move(marks));
   add_decoding(prefix, /*has_bytes=*/true);
   add_ends({.bos = 1, .eos = 2, .adds_bos = true});
   return make_tokenizer(std::move(stages_));
@@ -442,6 +450,7 @@ std::unique_ptr<const Tokenizer> Reader::read_rwkv() {
     bytes.push_back(unescape_rwkv(tokens_[id]));
     if (!bytes.back().empty()) pieces.push_back({bytes.back(), static_cast<std::uint32_t>(id)});
   }
+  stages_.silent.clear();  // here llama.cpp spells any type
   stages_.model = make_rwkv_model(std::move(pieces), id_of(kUnknownId, std::nullopt).value_or(-1));
   stages_.decoder.add(make_rwkv_decoding());
   return make_tokenizer(std::move(stages_));

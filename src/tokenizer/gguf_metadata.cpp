@@ -54,13 +54,17 @@ bool is_gguf(std::string_view bytes) { return bytes.starts_with(kMagic); }
 GgufMetadata::GgufMetadata(std::string_view bytes, std::string name) : bytes_(bytes), name_(std::move(name)) {
   Cursor cursor(bytes);
   cursor.skip(kMagic.size());
-  const auto refuse = [&](const std::string& message, ErrorCode code = ErrorCode::kCorrupt) {
-    throw Error(code, message, name_ + ": byte " + std::to_string(cursor.pos()),
+  const auto refuse = [&](const std::string& message) {
+    throw Error(ErrorCode::kCorrupt, message, name_ + ": byte " + std::to_string(cursor.pos()),
                 "the file is damaged; fetch it or convert it again");
   };
   const std::uint64_t version = cursor.number(4);
   if (version != 2 && version != 3) {
-    refuse("GGUF version " + std::to_string(version) + " is not supported; these are: 2, 3", ErrorCode::kUnsupported);
+    const bool swapped = version % (1 << 24) == 0 && version != 0;
+    throw Error(ErrorCode::kUnsupported,
+                swapped ? "is a GGUF file of big-endian numbers"
+                        : "GGUF version " + std::to_string(version) + " is not supported; these are: 2, 3",
+                name_ + ": byte " + std::to_string(kMagic.size()), swapped ? "convert it to little-endian ones" : "convert the model again");
   }
   cursor.skip(8);  // how many tensors there are
   const std::uint64_t keys = cursor.number(8);

@@ -27,7 +27,7 @@ enum class KnownPattern {
   kLlamaCppNumberGroups,
   kLlamaCppThousands,  ///< Words end inside of ASCII numbers only, before each group of three from the right.
 };
-constexpr KnownPattern last_of(KnownPattern) { return KnownPattern::kTekken; }
+constexpr KnownPattern last_of(KnownPattern) { return KnownPattern::kLlamaCppThousands; }
 
 std::optional<KnownPattern> find_known_pattern(std::string_view regex);
 

@@ -172,7 +172,9 @@ class StagedTokenizer : public Tokenizer {
     stages_.pre_tokenizer = PreTokenizer::read(reader);
     stages_.model = read_model(reader, pieces);
     stages_.decoder = Decoder::read(reader);
-    reader(stages_.post_processor);
+    reader(stages_.post_processor, stages_.silent);
+    const auto is_none = [&](Token id) { return id < 0 || static_cast<std::size_t>(id) >= pieces; };
+    reader.demand(std::none_of(stages_.silent.begin(), stages_.silent.end(), is_none), "has an id without text that is none of its ids");
     length_fields(reader, stages_.truncation, stages_.padding);
     reader.finish();
     reader.demand(stages_.decoder.is_plain_bytes() || (is_utf8(stages_.pieces.text()) && !stages_.pieces.cuts_characters()),
@@ -190,7 +192,7 @@ class StagedTokenizer : public Tokenizer {
     stages_.pre_tokenizer.save(writer);
     stages_.model->save(writer);
     stages_.decoder.save(writer);
-    writer(stages_.post_processor);
+    writer(stages_.post_processor, stages_.silent);
     length_fields(writer, stages_.truncation, stages_.padding);
   }
 
@@ -266,6 +268,8 @@ class StagedTokenizer : public Tokenizer {
   void mark_special() {
     special_.resize(stages_.pieces.size());
     hidden_.resize(stages_.pieces.size());
+    silent_.resize(stages_.pieces.size());
+    for (const Token id : stages_.silent) silent_[static_cast<std::size_t>(id)] = true;
     std::unordered_set<std::string_view> contents;
     for (const AddedToken& token : stages_.added.tokens()) {
       special_[static_cast<std::size_t>(token.id)] = token.special;
@@ -287,6 +291,7 @@ class StagedTokenizer : public Tokenizer {
     for (Token id = 0; id < static_cast<Token>(pieces.size()); ++id) {
       if (pieces.has(id)) bytes_.set(id, Decoder::bytes_of(text_of(id)));
     }
+    for (const Token id : stages_.verbatim) bytes_.set(id, text_of(id));
   }
 
   void check(Token token) const {
@@ -306,7 +311,7 @@ class StagedTokenizer : public Tokenizer {
   }
   /// Whether an id has text in a sequence that is decoded so.
   [[nodiscard]] bool has_text(Token id, Specials specials) const {
-    return stages_.pieces.has(id) && !(specials == Specials::kAsText && hidden_[static_cast<std::size_t>(id)]);
+    return stages_.pieces.has(id) && !silent_[static_cast<std::size_t>(id)] && !(specials == Specials::kAsText && hidden_[static_cast<std::size_t>(id)]);
   }
 
   // Calls take(ids) for the ids of one batch of words after another, which it may clear.
@@ -319,7 +324,7 @@ class StagedTokenizer : public Tokenizer {
 
   std::shared_ptr<const void> owner_;  // of tables that lie in a file
   Stages stages_;
-  std::vector<bool> special_, hidden_;
+  std::vector<bool> special_, hidden_, silent_;
   std::unordered_map<Token, std::string_view> forms_;  // of added tokens that the normalizer changes
   PieceTable bytes_;                                   // of each id, if the decoder makes plain bytes
   mutable Spares<Workplace> workplaces_;
@@ -327,8 +332,8 @@ class StagedTokenizer : public Tokenizer {
 
 template <typename Take>
 void StagedTokenizer::encode_text(const Input& input, Workplace& place, std::vector<Token>& ids, Take&& take) const {
-  const auto& [normalizer, added, pre_tokenizer, model, post_processor, decoder, pieces, truncation, padding, most] =
-      stages_;
+  const auto& [normalizer, added, pre_tokenizer, model, post_processor, decoder, pieces, truncation, padding, most, verbatim,
+               silent] = stages_;
   const std::string_view text = input.text();
   const Authors& authors = input.authors();
   auto& [encoder, unused, raw, normal, words] = place;
@@ -586,11 +591,12 @@ std::string StagedTokenizer::decode(std::span<const Token> tokens, Specials spec
 class StagedTokenizer::PieceStream : public Tokenizer::Stream {
  public:
   PieceStream(const StagedTokenizer& tokenizer, Specials specials)
-      : tokenizer_(tokenizer), specials_(specials), run_(tokenizer.stages_.decoder) {}
+      : tokenizer_(tokenizer), specials_(specials), of_bytes_(tokenizer.stages_.decoder.is_plain_bytes()),
+        run_(of_bytes_ ? Decoder::Run::of_bytes() : Decoder::Run(tokenizer.stages_.decoder)) {}
   [[nodiscard]] std::string push(Token token) override {
     tokenizer_.check(token);
     if (tokenizer_.has_text(token, specials_)) {
-      run_.push(tokenizer_.text_of(token));
+      run_.push(of_bytes_ ? tokenizer_.bytes_[token] : tokenizer_.text_of(token));
     } else {
       run_.gap();
     }
@@ -604,6 +610,7 @@ class StagedTokenizer::PieceStream : public Tokenizer::Stream {
  private:
   const StagedTokenizer& tokenizer_;
   Specials specials_;
+  bool of_bytes_;
   Decoder::Run run_;
 };
 

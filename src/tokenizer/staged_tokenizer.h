@@ -34,6 +34,9 @@ struct Stages {
   std::optional<Truncation> truncation{};  ///< What the file asks for itself.
   std::optional<Padding> padding{};
   std::size_t text_bytes = TokenizerLimits{}.text_bytes;
+  /// Ids whose pieces are their text, where `decoder` takes all others for bytes in the byte-level alphabet (Decoder::is_plain_bytes()).
+  std::vector<Token> verbatim{};
+  std::vector<Token> silent{};  ///< Ids that are decoded to nothing.
 };
 
 [[nodiscard]] std::unique_ptr<const Tokenizer> make_tokenizer(Stages stages);

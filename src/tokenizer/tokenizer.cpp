@@ -70,8 +70,8 @@ std::string read_file(const std::filesystem::path& path, std::uintmax_t most, co
   return bytes;
 }
 
-[[noreturn]] void refuse_cut_gguf(std::string_view name) {
-  throw Error(ErrorCode::kCorrupt, "ends inside of its metadata", std::string(name),
+[[noreturn]] void refuse_cut_gguf(std::string_view name, std::size_t size) {
+  throw Error(ErrorCode::kCorrupt, "ends inside of its metadata", std::string(name) + ": byte " + std::to_string(size),
               "the file is cut short or damaged; fetch it again");
 }
 
@@ -88,7 +88,7 @@ std::unique_ptr<const Tokenizer> load_gguf(const std::filesystem::path& path, co
     try {
       return parse_gguf(bytes, path.string(), limits);
     } catch (const tokenizer::GgufMetadata::TooShort&) {
-      if (bytes.size() < size) refuse_cut_gguf(path.string());
+      if (bytes.size() < size) refuse_cut_gguf(path.string(), bytes.size());
       check_size(size + (size == limits.file_bytes), path.string(), limits);
     }
   }
@@ -108,13 +108,17 @@ std::unique_ptr<const Tokenizer> parse(std::string_view bytes, std::string_view 
     try {
       return parse_gguf(bytes, name, limits);
     } catch (const tokenizer::GgufMetadata::TooShort&) {
-      refuse_cut_gguf(name);
+      refuse_cut_gguf(name, bytes.size());
     }
   }
   check_size(bytes.size(), std::string(name), limits);
   if (tokenizer::is_compiled(bytes)) {
     check_no_options(options, name);
     return tokenizer::parse_compiled(nullptr, bytes, name, limits);
+  }
+  if (bytes.starts_with("version https://git-lfs.github.com/")) {
+    throw Error(ErrorCode::kUnsupported, "is a pointer of Git LFS, which stands for the file", std::string(name),
+                "fetch the file itself: git lfs pull");
   }
   if (tokenizer::is_tiktoken(bytes)) return tokenizer::parse_tiktoken(bytes, name, options, limits);
   check_no_options(options, name);
@@ -128,7 +132,7 @@ std::unique_ptr<const Tokenizer> parse(std::string_view bytes, std::string_view 
     throw Error(ErrorCode::kUnsupported,
                 "is no tokenizer file of a known format; these are: Hugging Face tokenizer.json, SentencePiece .model, "
                 "tiktoken ranks, Mistral tekken.json, llama2.c tokenizer.bin, GGUF, weft's compiled form",
-                std::string(name), "name the model's tokenizer.json");
+                std::string(name), "name the model's tokenizer.json; if this is it, fetch it again");
   }
   auto document = std::make_unique<const tokenizer::JsonDocument>(bytes, std::string(name), limits);
   if (tokenizer::is_tekken(document->root())) return tokenizer::parse_tekken(document->root(), name, limits);

@@ -99,6 +99,14 @@ def train(texts, *, byte_level, size):
     return {"tokens": tokens, "merges": [" ".join(pair) for pair in model["merges"]]}
 
 
+def without(vocabulary, letters):
+    """The same, but for all that has one of these letters."""
+    return {
+        "tokens": [token for token in vocabulary["tokens"] if not set(token) & set(letters)],
+        "merges": [merge for merge in vocabulary["merges"] if not set(merge) & set(letters)],
+    }
+
+
 def bpe_values(vocabulary, pre, *, model="gpt2", characters=False, name="test"):
     tokens = list(vocabulary["tokens"])
     types = [NORMAL] * len(tokens)
@@ -221,6 +229,13 @@ def all_files(vocabularies, charsmap):
         "tokenizer.ggml.token_type": [*bpe_values(byte_level, "gpt-2")["tokenizer.ggml.token_type"], NORMAL, UNKNOWN, CONTROL, NORMAL],
     }
     files["bpe modern-bert by its name"] = bpe_values(byte_level, "modern-bert", name="modern-bert")
+    # Its tokens are letters of the byte-level alphabet, whose bytes no text has.
+    lettered = bpe_values(without(byte_level, "\xfc\xff"), "deepseek-llm")
+    files["bpe with letters of its own"] = lettered | {
+        "tokenizer.ggml.tokens": [*lettered["tokenizer.ggml.tokens"], "\xfc", "\xff", "\xfcber", "[PAD7]", "undefined"],
+        "tokenizer.ggml.token_type": [*lettered["tokenizer.ggml.token_type"], *[USER_DEFINED] * 3, UNUSED, 0],
+    }
+    files["bpe without some bytes"] = bpe_values(without(byte_level, "\u010b\xe4\xf0"), "falcon")
     files["bpe with eos"] = bpe_values(byte_level, "llama3") | {"tokenizer.ggml.add_eos_token": True}
     files["spm"] = spm_values(characters)
     files["spm without a prefix"] = spm_values(characters) | {

@@ -1,6 +1,8 @@
 """Writes gguf_goldens.json: what llama.cpp makes of the texts of test_llama_cpp.py. Needs llama-cpp-python.
 
 python tests/tokenizer/make_gguf_goldens.py
+
+Training isn't the same twice: the vocabularies stay those of the file that is there, if any.
 """
 
 import base64
@@ -39,12 +41,16 @@ def small_charsmap():
     return model.normalizer_spec.precompiled_charsmap
 
 
-def main():
+def train():
     learned = [text for text in torture() + random_texts(7, 600) if comparable(text)]
-    vocabularies = {
+    return {
         "bytes": gguf_files.train(learned, byte_level=True, size=900),
         "characters": gguf_files.train(learned, byte_level=False, size=1100),
     }
+
+
+def main():
+    vocabularies = json.loads(GOLDENS.read_text())["vocabularies"] if GOLDENS.exists() else train()
     charsmap = small_charsmap()
     results = {}
     with tempfile.TemporaryDirectory() as folder:

@@ -79,3 +79,55 @@ def test_wrong_files_are_errors(ask, tmp_path, pairs, message):
     path.write_bytes(gguf(*pairs))
     with pytest.raises(AssertionError, match=message):
         ask(path, [])
+
+
+def integers(values):
+    return struct.pack(f"<IIQ{len(values)}i", 9, 5, len(values), *values)
+
+
+def byte_level_file(tmp_path, tokens, types, merges=()):
+    path = tmp_path / "file.gguf"
+    path.write_bytes(
+        gguf(
+            ("tokenizer.ggml.model", string("gpt2")),
+            ("tokenizer.ggml.pre", string("gpt-2")),
+            ("tokenizer.ggml.tokens", strings(tokens)),
+            ("tokenizer.ggml.token_type", integers(types)),
+            ("tokenizer.ggml.merges", strings(merges)),
+        )
+    )
+    return path
+
+
+def test_what_tokens_of_other_types_are_decoded_to(ask, tmp_path):
+    # Letters that would stand for bytes in the byte-level alphabet: of an ordinary token, of a user's, an unused and a control token.
+    path = byte_level_file(tmp_path, ["b", "Ã", "¼", "ü", "[PAD7]", "é", "undefined"], [1, 1, 1, 4, 5, 3, 0])
+    compiled = tmp_path / "tokenizer.weft"
+    ask(path, [{"compile": str(compiled)}])
+    for file in (path, compiled):
+        wanted = {(1, 2): "ü", (3, 0): "üb", (4,): "", (0, 4, 0): "bb", (5, 6, 0): "éb", (1, 3, 2): "\ufffdü\ufffd"}
+        for ids, decoded in wanted.items():
+            whole, pieces = ask(file, [{"decode": ids, "specials": "tokens"}, {"stream": ids, "specials": "tokens"}])
+            assert whole == "".join(pieces) == decoded, ids
+        assert ask(file, [{"encode": [["übü", "text"]]}, {"decode": [5, 0], "specials": "text"}]) == [[3, 0, 3], "b"]
+
+
+def test_nothing_merges_across_a_byte_that_the_vocabulary_lacks(ask, tmp_path):
+    path = byte_level_file(tmp_path, ["Ġ", "ĠĠ", "a", "aa", "a" * 4], [1] * 5, ["Ġ Ġ", "a a", "aa aa"])
+    compiled = tmp_path / "tokenizer.weft"
+    ask(path, [{"compile": str(compiled)}])
+    long = "a\x0b" * 50 + "aaaa"
+    for file in (path, compiled):
+        texts = {"  ": [1], " \x0b ": [0, 0], "\x0b": [], "\x0b  ": [1], "aa": [3], "a\x01a": [2, 2], long: [2] * 50 + [4]}
+        for text, ids in texts.items():
+            assert ask(file, [{"encode": [[text, "text"]]}]) == [ids], f"for {text!a}"
+        (encoding,) = ask(file, [{"encoding": [[["a\x01a", "text"]], None], "options": {}}])
+        assert encoding["offsets"] == [[0, 1], [2, 3]]
+
+
+def test_versions_and_byte_orders_that_are_not_read(ask, tmp_path):
+    path = tmp_path / "other.gguf"
+    for head, message in ((struct.pack("<I", 1), "version 1 is not supported"), (struct.pack(">I", 3), "big-endian")):
+        path.write_bytes(b"GGUF" + head + bytes(64))
+        with pytest.raises(AssertionError, match=f"other.gguf: byte 4.*{message}"):
+            ask(path, [])

@@ -304,9 +304,9 @@ using nlohmann::json;
 json pieces(std::initializer_list<json> list) { return json::array_t(list); }
 
 const BadFile kBadFiles[] = {
-    {"NoModel", [](json& f) { f.erase("model"); }, kCorrupt, "tiny.json: has no \"model\""},
+    {"NoModel", [](json& f) { f.erase("model"); }, kCorrupt, "tiny.json: has no object \"model\""},
     {"ModelIsNoObject", [](json& f) { f["model"] = 3; }, kCorrupt,
-     "tiny.json: model: must be an object, not an integer"},
+     "tiny.json: has no object \"model\""},
     {"OtherModel", [](json& f) { f["model"]["type"] = "Markov"; }, kUnsupported,
      "tiny.json: model.type: the model \"Markov\" is not supported; these are: BPE, Unigram, WordLevel, WordPiece"},
     {"UntypedModel", [](json& f) { f["model"] = {{"vocab", json::object()}}; }, kCorrupt,
@@ -611,9 +611,14 @@ TEST(TokenizerFile, OfAnotherFormatIsAnError) {
   expect_error("hello",
                "file: is no tokenizer file of a known format; these are: Hugging Face tokenizer.json, SentencePiece .model, "
                "tiktoken ranks, Mistral tekken.json, llama2.c tokenizer.bin, GGUF, weft's compiled form\n"
-               "fix: name the model's tokenizer.json");
-  expect_error("GGUF\x03", "file: ends inside of its metadata\nfix: the file is cut short or damaged; fetch it again");
-  expect_error("{}", "file: has no \"model\"\nfix: the file is cut short or was edited; fetch it again");
+               "fix: name the model's tokenizer.json; if this is it, fetch it again");
+  expect_error("version https://git-lfs.github.com/spec/v1\noid sha256:0123\nsize 17\n",
+               "file: is a pointer of Git LFS, which stands for the file\nfix: fetch the file itself: git lfs pull");
+  expect_error("GGUF\x03", "file: byte 5: ends inside of its metadata\nfix: the file is cut short or damaged; fetch it again");
+  for (const char* bytes : {"{}", R"({"version": 7, "model": 3})"}) {
+    expect_error(bytes, "file: has no object \"model\": it is no tokenizer.json\n"
+                        "fix: name the model's tokenizer.json, which lies beside its vocab.json, config.json and tokenizer_config.json");
+  }
 }
 
 TEST(TokenizerFile, IsReadFromDisk) {
