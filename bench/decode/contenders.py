@@ -112,9 +112,9 @@ class Workshop:
     def __init__(self, folder: Path, weft: Path, say) -> None:
         self.folder, self.weft, self.say = folder, weft, say
         self._failed: dict[str, SetUpError] = {}
-        # An exporter that has changed may write other layouts.
+        # An exporter that has changed may write other layouts, and so may the compiled form of tokenizers, which it puts into the file.
         digest = hashlib.sha256()
-        for file in sorted((ROOT / "python" / "weft").rglob("*.py")):
+        for file in [*sorted((ROOT / "python" / "weft").rglob("*.py")), ROOT / "src" / "tokenizer" / "compiled.cpp"]:
             digest.update(file.read_bytes())
         self._exporter = digest.hexdigest()[:8]
 
