@@ -1,8 +1,7 @@
 // What will be read next, and how threads that have nothing to do ask the memory for it.
 //
 // Between a decoding step's matrices the memory would stand still: one thread norms, rounds and calls the next operator, the others wait.
-// They ask for the beginning of the next matrix then. With two threads of a Zen 3 the default model decodes 2% to 4% faster for it
-// (8-bit activations); the more threads there are, the larger is the part of a step in which they wait.
+// They ask for the beginning of the next matrix then. What that brings: docs/speed.md, and `kernels_bench --filter "step of"`.
 #pragma once
 
 #include <algorithm>

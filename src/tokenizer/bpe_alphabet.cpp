@@ -105,6 +105,7 @@ BpeAlphabet BpeAlphabet::of_characters(const PieceTable& vocabulary, Options opt
 
 void BpeAlphabet::start(std::string_view word, std::vector<Token>& symbols, std::vector<std::uint32_t>* lengths) const {
   if (!bytes_) return start_characters(word, symbols, lengths);
+  const Token unknown = leaves_gaps() ? kGap : options_.unknown;
   bool after_unknown = false;
   for (std::size_t i = 0; i < word.size(); ++i) {
     const Token id = (*bytes_)[i == 0][i + 1 == word.size()][static_cast<unsigned char>(word[i])];
@@ -112,8 +113,8 @@ void BpeAlphabet::start(std::string_view word, std::vector<Token>& symbols, std:
     after_unknown = id < 0;
     if (fused) {
       if (lengths != nullptr && options_.unknown >= 0) ++lengths->back();
-    } else if (id >= 0 || options_.unknown >= 0 || options_.leaves_gaps) {
-      symbols.push_back(id >= 0 ? id : options_.leaves_gaps ? kGap : options_.unknown);
+    } else if (id >= 0 || unknown >= 0 || unknown == kGap) {
+      symbols.push_back(id >= 0 ? id : unknown);
       if (lengths != nullptr) lengths->push_back(1);
     }
   }

@@ -51,6 +51,7 @@ class BpeAlphabet {
     archive(self.options_, self.complete_, self.bytes_, self.characters_, self.fallback_);
     if constexpr (Archive::kReads) {
       archive.demand(self.bytes_ || self.characters_.size() == (self.has_affixes() ? 4 : 1), "has an alphabet without letters");
+      archive.demand(self.options_.unknown >= kMissing, "has an unknown token that is none of its ids");
     }
   }
   [[nodiscard]] bool ids_below(std::size_t limit) const;
