@@ -20,6 +20,7 @@ from weft.export.passes import (
     passes_for,
     residual_in_linear,
     rotary_in_attention,
+    unbatch_before_head,
     run_passes,
     tile_linears,
 )
@@ -37,6 +38,7 @@ STEPS = [
     (drop_no_ops, norm_in_linear),
     (drop_no_ops, residual_in_linear),
     (drop_no_ops, join_parallel_linears, rotary_in_attention),
+    (drop_no_ops, unbatch_before_head),
     QUANTIZED_PASSES,
 ]
 
@@ -197,6 +199,13 @@ def test_llama_is_left_with_five_operators_a_layer():
     assert counts["weft.rotary_attention.default"] == 2
     assert counts["aten.add.Tensor"] == 1  # to the positions, once
     assert counts["aten.rsqrt.default"] == counts["aten.silu.default"] == counts["aten.transpose.int"] == 0
+
+
+def test_the_head_makes_logits_where_they_are_given_back():
+    program = run_passes(_program("llama"), QUANTIZED_PASSES)
+    (logits,) = next(node for node in program.graph.nodes if node.op == "output").args[0]
+    assert logits.target is torch.ops.weft.quantized_linear.default
+    assert logits.args[0].target is torch.ops.aten.select.int
 
 
 def test_a_passed_program_is_still_a_valid_one(architecture):

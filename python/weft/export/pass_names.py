@@ -17,6 +17,7 @@ PASS_NAMES = (
     "norm_in_linear",
     "residual_in_linear",
     "rotary_in_attention",
+    "unbatch_before_head",
     "few_row_linears",
 )
 

@@ -222,8 +222,31 @@ def rotary_in_attention(program: ExportedProgram) -> None:
         replace(program, attention, _weft.rotary_attention.default, args)
 
 
+def unbatch_before_head(program: ExportedProgram) -> None:
+    """linear(x)[0] -> linear(x[0]): the batch of one is taken from the head's few inputs. ExecuTorch copied all logits for it."""
+    for select in calls(program, _aten.select.int):
+        linear = select.args[0]
+        if linear.target is not _LINEAR or not sole_user(linear) or tuple(select.args[1:]) != (0, 0):
+            continue
+        args = list(linear.args)
+        source = args[_INPUT].meta["val"]
+        if source.dim() != 3 or source.shape[0] != 1 or args[_RESIDUAL] is not None:
+            continue
+        args[_INPUT] = insert(program, select, _aten.select.int, (args[_INPUT], 0, 0))
+        replace(program, select, _LINEAR, tuple(args))
+
+
 # What all programs get, in the order of PASS_NAMES.
-QUANTIZED_PASSES = (tile_linears, drop_no_ops, join_parallel_linears, gate_in_linear, norm_in_linear, residual_in_linear, rotary_in_attention)
+QUANTIZED_PASSES = (
+    tile_linears,
+    drop_no_ops,
+    join_parallel_linears,
+    gate_in_linear,
+    norm_in_linear,
+    residual_in_linear,
+    rotary_in_attention,
+    unbatch_before_head,
+)
 
 
 def passes_for(backend: str, names: Iterable[str]) -> tuple[Callable[[ExportedProgram], None], ...]:
