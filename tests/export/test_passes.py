@@ -20,9 +20,9 @@ from weft.export.passes import (
     passes_for,
     residual_in_linear,
     rotary_in_attention,
-    unbatch_before_head,
     run_passes,
     tile_linears,
+    unbatch_before_head,
 )
 from weft.export.program import ProgramShape, export_ragged, ragged_positions
 from weft.export.quantization import choose_weights
