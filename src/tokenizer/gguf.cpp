@@ -174,7 +174,6 @@ class Reader {
     const bool bracketed_mask_takes_blanks = !mask_takes_blanks && !all_take_blanks && contains(name, {"modern-bert"});
     std::vector<AddedToken> added;
     for (std::size_t id = 0; id < tokens_.size(); ++id) {
-      if (types_[id] == Type::kUnused || types_[id] == Type::kUndefined) stages_.silent.push_back(static_cast<Token>(id));
       if (!is_added(id)) continue;
       if (tokens_[id].size() > kMostAddedBytes) metadata_.fail(kTokens, "a control token is too long");
       AddedToken token = control_token(static_cast<Token>(id), tokens_[id]);
@@ -228,6 +227,16 @@ class Reader {
     (steps.push_back(std::move(step)), ...);
     stages_.normalizer = Normalizer(std::move(steps));
   }
+  // llama.cpp spells no token of these types, wherever it looks at them: not in RWKV.
+  [[nodiscard]] bool is_unused(std::size_t id) const { return types_[id] == Type::kUnused || types_[id] == Type::kUndefined; }
+  // Pieces as bytes in the byte-level alphabet.
+  void add_byte_level_decoding() {
+    stages_.decoder.add_byte_level();
+    for (std::size_t id = 0; id < tokens_.size(); ++id) {
+      if (is_added(id)) stages_.verbatim.push_back(static_cast<Token>(id));
+      if (is_unused(id) || types_[id] == Type::kByte) stages_.silent.push_back(static_cast<Token>(id));
+    }
+  }
   // Pieces as SentencePiece spells them.
   void add_decoding(bool strips_first_space, bool has_bytes) {
     SentencePieceDecoding decoding;
@@ -235,6 +244,7 @@ class Reader {
     decoding.has_bytes = has_bytes;
     for (std::size_t id = 0; id < tokens_.size(); ++id) {
       if (is_special(id)) decoding.control.insert(std::string(tokens_[id]));
+      if (is_unused(id)) stages_.silent.push_back(static_cast<Token>(id));
     }
     add_sentencepiece_decoding(stages_.decoder, std::move(decoding));
   }
@@ -337,11 +347,7 @@ std::unique_ptr<const Tokenizer> Reader::read_bpe(std::string_view model) {
   }
   if (splits->byte_level) {
     stages_.pre_tokenizer.keep_bytes();
-    stages_.decoder.add_byte_level();
-    for (std::size_t id = 0; id < tokens_.size(); ++id) {
-      if (is_added(id)) stages_.verbatim.push_back(static_cast<Token>(id));
-      if (types_[id] == Type::kByte) stages_.silent.push_back(static_cast<Token>(id));
-    }
+    add_byte_level_decoding();
   } else {
     add_decoding(/*strips_first_space=*/false, /*has_bytes=*/true);
   }
@@ -450,7 +456,6 @@ std::unique_ptr<const Tokenizer> Reader::read_rwkv() {
     bytes.push_back(unescape_rwkv(tokens_[id]));
     if (!bytes.back().empty()) pieces.push_back({bytes.back(), static_cast<std::uint32_t>(id)});
   }
-  stages_.silent.clear();  // here llama.cpp spells any type
   stages_.model = make_rwkv_model(std::move(pieces), id_of(kUnknownId, std::nullopt).value_or(-1));
   stages_.decoder.add(make_rwkv_decoding());
   return make_tokenizer(std::move(stages_));

@@ -80,7 +80,8 @@ std::unordered_set<Token> special_ids(const std::vector<AddedToken>& added) {
 std::unique_ptr<const Tokenizer> parse_hf_tokenizer(std::unique_ptr<const JsonDocument> document,
                                                     const std::function<void()>& release, const TokenizerLimits& limits) {
   const JsonValue root = document->root();
-  if (const auto model = root.find("model"); !model || model->kind() != JsonKind::kObject) {  // a vocabulary may have the word
+  const auto member = root.find("model");
+  if (!member || member->kind() != JsonKind::kObject) {  // a vocabulary may have the word
     root.fail("has no object \"model\": it is no tokenizer.json", ErrorCode::kCorrupt,
               "name the model's tokenizer.json, which lies beside its vocab.json, config.json and tokenizer_config.json");
   }
@@ -88,7 +89,7 @@ std::unique_ptr<const Tokenizer> parse_hf_tokenizer(std::unique_ptr<const JsonDo
     version->fail("version " + quoted(version->string()) + " is not supported; this is: 1.0", ErrorCode::kUnsupported,
                   "report the model");
   }
-  const JsonValue model = root.at("model");
+  const JsonValue model = *member;
   const ModelKind kind = read_model_kind(model);
   Stages stages;
   stages.pieces = read_vocabulary(model, kind, limits);

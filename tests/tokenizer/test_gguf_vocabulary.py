@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 
+import gguf_files
 import pytest
 
 FILES = ["gguf-gpt-2/ggml-vocab-gpt-2.gguf", "gguf-llama-spm/ggml-vocab-llama-spm.gguf"]
@@ -81,27 +82,16 @@ def test_wrong_files_are_errors(ask, tmp_path, pairs, message):
         ask(path, [])
 
 
-def integers(values):
-    return struct.pack(f"<IIQ{len(values)}i", 9, 5, len(values), *values)
-
-
-def byte_level_file(tmp_path, tokens, types, merges=()):
+def byte_level_file(tmp_path, tokens, types, merges):
     path = tmp_path / "file.gguf"
-    path.write_bytes(
-        gguf(
-            ("tokenizer.ggml.model", string("gpt2")),
-            ("tokenizer.ggml.pre", string("gpt-2")),
-            ("tokenizer.ggml.tokens", strings(tokens)),
-            ("tokenizer.ggml.token_type", integers(types)),
-            ("tokenizer.ggml.merges", strings(merges)),
-        )
-    )
+    values = {"model": "gpt2", "pre": "gpt-2", "tokens": tokens, "token_type": types, "merges": merges}
+    path.write_bytes(gguf_files.gguf({f"tokenizer.ggml.{key}": value for key, value in values.items()}))
     return path
 
 
 def test_what_tokens_of_other_types_are_decoded_to(ask, tmp_path):
     # Letters that would stand for bytes in the byte-level alphabet: of an ordinary token, of a user's, an unused and a control token.
-    path = byte_level_file(tmp_path, ["b", "Ã", "¼", "ü", "[PAD7]", "é", "undefined"], [1, 1, 1, 4, 5, 3, 0])
+    path = byte_level_file(tmp_path, ["b", "Ã", "¼", "ü", "[PAD7]", "é", "undefined", "Ã¼"], [1, 1, 1, 4, 5, 3, 0, 1], ["Ã ¼"])
     compiled = tmp_path / "tokenizer.weft"
     ask(path, [{"compile": str(compiled)}])
     for file in (path, compiled):
