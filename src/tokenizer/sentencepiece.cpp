@@ -28,9 +28,6 @@ using Kind = SentencePieceModel::Kind;
 
 constexpr float kUnknownPenalty = 10;
 
-// Whether texts may become the piece.
-bool is_text(Type type) { return type == Type::kNormal || type == Type::kUserDefined || type == Type::kUnused; }
-
 std::vector<std::string_view> user_defined(const SentencePieceModel& model) {
   std::vector<std::string_view> pieces;
   for (const auto& piece : model.pieces) {
@@ -120,21 +117,13 @@ std::unique_ptr<const Tokenizer> parse_sentencepiece(std::string_view bytes, std
 
 std::unique_ptr<const Tokenizer> make_sentencepiece_tokenizer(SentencePieceModel model, std::string_view name,
                                                               const TokenizerLimits& limits) {
-  check_sentencepiece_model(model, name);
   Stages stages;
+  stages.pieces = check_sentencepiece_model(model, name);
   stages.model = make_model(model, name);
-  stages.pieces.resize(model.pieces.size());
-  stages.pieces.reserve(model.pieces.size());
   std::vector<AddedToken> control;
-  // A control symbol comes before a piece of the same text.
-  for (const bool text : {false, true}) {
-    for (std::size_t id = 0; id < model.pieces.size(); ++id) {
-      const auto& piece = model.pieces[id];
-      if (is_text(piece.type) != text) continue;
-      stages.pieces.set(static_cast<Token>(id), piece.text);
-      stages.pieces.index(static_cast<Token>(id));
-      if (piece.type == Type::kControl) control.push_back(control_token(static_cast<Token>(id), piece.text));
-    }
+  for (std::size_t id = 0; id < model.pieces.size(); ++id) {
+    const auto& piece = model.pieces[id];
+    if (piece.type == Type::kControl) control.push_back(control_token(static_cast<Token>(id), piece.text));
   }
   stages.added = AddedTokens(std::move(control), Normalizer());
   SentencePieceDecoding decoding;

@@ -20,7 +20,6 @@ constexpr std::string_view kFetchAgain = "the file is cut short or damaged; fetc
 constexpr std::size_t kMaxPieceBytes = 7999;  // SentencePiece's bound
 constexpr std::string_view kNul("\0", 1);
 
-
 // Field numbers of sentencepiece_model.proto.
 namespace model_field {
 enum : std::uint32_t { kPiece = 1, kTrainer = 2, kNormalizer = 3, kDenormalizer = 5 };
@@ -98,37 +97,55 @@ void read_rules(const ProtobufField& field, SentencePieceRules& rules) {
 
 }  // namespace
 
-void check_sentencepiece_model(SentencePieceModel& model, std::string_view name) {
+bool is_text(SentencePieceModel::Type type) {
+  return type == Type::kNormal || type == Type::kUserDefined || type == Type::kUnused;
+}
+
+PieceTable check_sentencepiece_model(SentencePieceModel& model, std::string_view name) {
   const auto fail = [&](const std::string& message) {
     throw Error(ErrorCode::kCorrupt, message, std::string(name), std::string(kFetchAgain));
   };
+  const auto fail_at = [&](std::size_t id, const std::string& message) {
+    fail("piece " + std::to_string(id) + ", " + tokenizer::quoted(model.pieces[id].text) + ", " + message);
+  };
   if (model.pieces.empty()) fail("has no pieces");
-  std::unordered_set<std::string_view> normal, reserved;
+  PieceTable table;
+  table.resize(model.pieces.size());
+  table.reserve(model.pieces.size());
+  // What isn't text comes first: it is what its text names, and a BPE has no other of that text.
+  std::unordered_set<std::string_view> hidden;  // texts behind such a piece's
   std::bitset<256> bytes;
-  for (std::size_t id = 0; id < model.pieces.size(); ++id) {
-    SentencePieceModel::Piece& piece = model.pieces[id];
-    // Some converters write a NUL as a piece besides <0x00>.
-    if (piece.text == kNul && model.byte_fallback) piece.type = Type::kUnused;
-    if (piece.text == kNul && piece.type == Type::kUnused) continue;
-    const std::string which = "piece " + std::to_string(id) + ", " + tokenizer::quoted(piece.text) + ", ";
-    const bool is_text = piece.type == Type::kNormal || piece.type == Type::kUserDefined || piece.type == Type::kUnused;
-    if (piece.text.find('\0') != std::string::npos) fail(which + "has a NUL in it");
-    if (!(is_text || model.kind == Kind::kBpe ? normal : reserved).insert(piece.text).second) fail(which + "is there twice");
-    if (piece.type == Type::kUnknown) {
-      if (model.unknown >= 0) fail(which + "is a second unknown piece");
-      model.unknown = static_cast<Token>(id);
-    }
-    if (piece.type == Type::kByte) {
-      if (!model.byte_fallback) fail(which + "is a byte, although the model has no byte fallback");
-      const int byte = byte_of_piece(piece.text);
-      if (byte < 0) fail(which + "is no byte: those are <0x00> to <0xFF>");
-      bytes.set(static_cast<std::size_t>(byte));
+  for (const bool text : {false, true}) {
+    for (std::size_t id = 0; id < model.pieces.size(); ++id) {
+      SentencePieceModel::Piece& piece = model.pieces[id];
+      // Some converters write a NUL as a piece besides <0x00>.
+      if (piece.text == kNul && model.byte_fallback) piece.type = Type::kUnused;
+      if (is_text(piece.type) != text) continue;
+      table.set(static_cast<Token>(id), piece.text);
+      const bool first = table.index(static_cast<Token>(id));
+      if (piece.text == kNul && piece.type == Type::kUnused) continue;
+      if (piece.text.find('\0') != std::string::npos) fail_at(id, "has a NUL in it");
+      if (!first && (model.kind == Kind::kBpe || is_text(model.pieces[static_cast<std::size_t>(table.find(piece.text))].type) == text ||
+                     !hidden.insert(piece.text).second)) {
+        fail_at(id, "is there twice");
+      }
+      if (piece.type == Type::kUnknown) {
+        if (model.unknown >= 0) fail_at(id, "is a second unknown piece");
+        model.unknown = static_cast<Token>(id);
+      }
+      if (piece.type == Type::kByte) {
+        if (!model.byte_fallback) fail_at(id, "is a byte, although the model has no byte fallback");
+        const int byte = byte_of_piece(piece.text);
+        if (byte < 0) fail_at(id, "is no byte: those are <0x00> to <0xFF>");
+        bytes.set(static_cast<std::size_t>(byte));
+      }
     }
   }
   if (model.unknown < 0 && !model.byte_fallback) fail("has no unknown piece");
   if (model.byte_fallback && !bytes.all()) {
     fail("lacks byte pieces: it has " + std::to_string(bytes.count()) + " of 256, although it says byte_fallback");
   }
+  return table;
 }
 
 bool is_sentencepiece_model(std::string_view bytes) {

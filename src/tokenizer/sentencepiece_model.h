@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "charsmap.h"
+#include "piece_table.h"
 #include "weft/tokenizer.h"
 
 namespace weft::tokenizer {
@@ -52,9 +53,13 @@ struct SentencePieceModel {
 /// The byte that "<0x41>" stands for, or -1.
 [[nodiscard]] int byte_of_piece(std::string_view piece);
 
+/// Whether texts may become pieces of this type.
+[[nodiscard]] bool is_text(SentencePieceModel::Type type);
+
 /// Makes SentencePiece's own demands on a model, and fills in `unknown`.
+/// @returns its pieces. Of two with one text, that which no text becomes is found.
 /// @throws Error{kCorrupt}
-void check_sentencepiece_model(SentencePieceModel& model, std::string_view name);
+[[nodiscard]] PieceTable check_sentencepiece_model(SentencePieceModel& model, std::string_view name);
 
 /// Reads a file; what it holds isn't yet checked.
 /// @throws Error{kCorrupt, kUnsupported, kTooLarge}
