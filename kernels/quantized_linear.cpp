@@ -46,13 +46,14 @@ void round_to_bfloat16(const float* input, std::size_t n, std::uint32_t* pairs) 
 // Panels [begin, end) of [m, columns] as QuantizedRows wants them; rows behind the last are zeros.
 template <class Number>
 void make_panels(const Number* input, std::size_t m, std::size_t begin, std::size_t end, std::size_t columns, Number* panels) {
+  const std::size_t panel_rows = variant().panel_rows;
   for (std::size_t panel = begin; panel < end; ++panel) {
-    const Number* rows = input + panel * kPanelRows * columns;
-    const std::size_t n = std::min(kPanelRows, m - panel * kPanelRows);
-    Number* out = panels + panel * kPanelRows * columns;
-    for (std::size_t i = 0; i < columns; ++i, out += kPanelRows) {
+    const Number* rows = input + panel * panel_rows * columns;
+    const std::size_t n = std::min(panel_rows, m - panel * panel_rows);
+    Number* out = panels + panel * panel_rows * columns;
+    for (std::size_t i = 0; i < columns; ++i, out += panel_rows) {
       for (std::size_t r = 0; r < n; ++r) out[r] = rows[r * columns + i];
-      std::fill(out + n, out + kPanelRows, Number{});
+      std::fill(out + n, out + panel_rows, Number{});
     }
   }
 }
@@ -78,10 +79,10 @@ const Number* rounded_rows(const float* input, std::size_t rows, std::size_t col
 
 template <class Number>
 const Number* panels_of(const Number* input, std::size_t rows, std::size_t columns, const ParallelFor& parallel_for, std::vector<Number>& kept) {
-  const std::size_t panels = (rows + kPanelRows - 1) / kPanelRows;
-  kept.resize(panels * kPanelRows * columns);
+  const std::size_t panel_rows = variant().panel_rows, panels = (rows + panel_rows - 1) / panel_rows;
+  kept.resize(panels * panel_rows * columns);
   Number* const out = kept.data();
-  for_rows(panels, kPanelRows * columns, parallel_for,
+  for_rows(panels, panel_rows * columns, parallel_for,
            [=](std::size_t begin, std::size_t end) { make_panels(input, rows, begin, end, columns, out); });
   return out;
 }

@@ -18,6 +18,9 @@
 namespace weft::kernels::WEFT_VARIANT {
 namespace {
 
+// Variant::panel_rows: a multiple of the rows whose sums the registers hold. Of AVX2's they hold six, or four beside what unpacks weights.
+constexpr std::size_t kPanelRows = kRegisterBytes == 32 ? 12 : 8;
+
 // The s-th weight of each lane's word.
 template <int Bits, bool HasMinimum>
 WEFT_INLINE Vector unpack(Integers word, int s) {
@@ -190,6 +193,87 @@ WEFT_ALONE void many_rows(const QuantizedRows& rows, std::size_t tile) {
   }
 }
 
+// With AVX2, whose registers unpacking would take from the rows' sums, a part of a tile is unpacked once for all rows that pass over it.
+constexpr bool kUnpacksFirst = kRegisterBytes == 32;
+template <int Bits>
+constexpr std::size_t kFewRows = Bits == 16 ? 24 : 8;  // for which that isn't worth it; a bfloat16 takes one instruction
+
+// Groups of a tile as f32 [columns, kTileRows], without their scales. Asks for those of the next tile.
+template <int Bits, bool HasMinimum>
+WEFT_ALONE void unpack_groups(const std::uint8_t* group, std::size_t group_bytes, std::size_t count, std::size_t tile_bytes, float* out) {
+  constexpr std::size_t kHead = head_bytes<Bits, HasMinimum>();
+  for (std::size_t g = 0; g < count; ++g, group += group_bytes) {
+    if (kHead > 0) prefetch(group + tile_bytes);
+    for (std::size_t v = 0; v < Bits; ++v) {
+      const std::uint8_t* const words = group + kHead + v * sizeof(Integers);
+      prefetch(words + tile_bytes);
+      const Integers word = load_integers(words);
+#pragma GCC unroll 8
+      for (int s = 0; s < 32 / Bits; ++s, out += kTileRows) store(out, unpack<Bits, HasMinimum>(word, s));
+    }
+  }
+}
+
+// Adds R rows of a panel times `count` groups, from a multiple of kGroupsTogether on: `weights` are unpacked, the scales in the groups that
+// begin at `group`, `input` the first row's first column. The sums' order is that of add_groups().
+template <int R, int Bits>
+WEFT_ALONE void add_unpacked(const float* weights, const std::uint8_t* group, std::size_t group_bytes, std::size_t count, const float* input,
+                             float (*sums)[kTileRows]) {
+  for (std::size_t g = 0; g < count; g += kGroupsTogether<Bits>, group += group_bytes) {
+    const std::size_t columns = kGroup * std::min(kGroupsTogether<Bits>, count - g);
+    Vector part[R] = {};
+    for (std::size_t i = 0; i < columns; ++i, weights += kTileRows, input += kPanelRows) {
+      const Vector weight = load(weights);
+      for (int r = 0; r < R; ++r) part[r] = multiply_add(weight, input[r], part[r]);
+    }
+    for (int r = 0; r < R; ++r) {
+      const Vector sum = load(sums[r]);
+      store(sums[r], Bits >= 16 ? part[r] + sum : multiply_add(load_scales(group), part[r], sum));
+    }
+    memory_barrier();  // or the compiler would keep a copy of the sums
+  }
+}
+
+// As many_rows(), of unpacked weights. A panel's rows pass over them in two halves, or at once if they are few.
+template <int Bits, bool HasMinimum>
+WEFT_ALONE void unpacked_rows(const QuantizedRows& rows, std::size_t tile) {
+  constexpr std::size_t kPassing = 5 * kPanelRows, kTogether = 4;  // rows; groups, whose weights and six rows' inputs are 14 KiB
+  const std::size_t columns = rows.weight.columns, groups = columns / kGroup;
+  const std::size_t group_bytes = rows.weight.group_bytes(), tile_bytes = rows.weight.tile_bytes();
+  const std::uint8_t* const weight = rows.weight.data + tile * tile_bytes;
+  alignas(64) float unpacked[kTogether * kGroup * kTileRows];
+  for (std::size_t first = 0; first < rows.m; first += kPassing) {
+    alignas(64) float sums[kPassing][kTileRows] = {};
+    const std::size_t last = std::min(rows.m, first + kPassing);
+    for (std::size_t begin = 0; begin < groups; begin += kTogether) {
+      const std::size_t count = std::min(kTogether, groups - begin);
+      const std::uint8_t* const group = weight + begin * group_bytes;
+      const float* weights = unpacked;
+      if constexpr (Bits == 32) weights = reinterpret_cast<const float*>(group);
+      else unpack_groups<Bits, HasMinimum>(group, group_bytes, count, tile_bytes, unpacked);
+      std::size_t row = first;
+      const auto pass = [&](auto of_rows) {
+        constexpr int kRows = decltype(of_rows)::value;
+        const float* const input = rows.panels + (row / kPanelRows * columns + begin * kGroup) * kPanelRows + row % kPanelRows;
+        add_unpacked<kRows, Bits>(weights, group, group_bytes, count, input, sums + (row - first));
+        if (begin + count == groups) finish_tiles<kRows, 1, HasMinimum>(rows, row, tile, sums + (row - first));
+        row += kRows;
+      };
+      while (row < last) {
+        const std::size_t left = std::min(last - row, kPanelRows - row % kPanelRows);
+        switch (left > kPanelRows / 2 ? (left + 1) / 2 : left) {
+          case 6: pass(std::integral_constant<int, 6>{}); break;
+          case 5: pass(std::integral_constant<int, 5>{}); break;
+          case 4: pass(std::integral_constant<int, 4>{}); break;
+          case 3: pass(std::integral_constant<int, 3>{}); break;
+          case 2: pass(std::integral_constant<int, 2>{}); break;
+          default: pass(std::integral_constant<int, 1>{}); break;
+        }
+      }
+    }
+  }
+}
+
 template <int Bits, bool HasMinimum, bool Pairs = false>
 void quantized_tiles(const QuantizedRows& rows, std::size_t begin, std::size_t end) {
   // Of one row: streams of weights, which hide more of the memory's latency than one. Of many: what shares the loads of their inputs.
@@ -199,6 +283,12 @@ void quantized_tiles(const QuantizedRows& rows, std::size_t begin, std::size_t e
   constexpr std::size_t kStreamsOfOne = 2, kOfMany = 1;
 #endif
   std::size_t tile = begin;
+  if constexpr (kUnpacksFirst && !Pairs) {
+    if (rows.m > kFewRows<Bits>) {
+      for (; tile < end; ++tile) unpacked_rows<Bits, HasMinimum>(rows, tile);
+      return;
+    }
+  }
   if (rows.m > 1) {
     for (; tile + kOfMany <= end; tile += kOfMany) many_rows<kOfMany, Bits, HasMinimum, Pairs>(rows, tile);
     for (; tile < end; ++tile) many_rows<1, Bits, HasMinimum, Pairs>(rows, tile);

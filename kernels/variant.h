@@ -14,7 +14,7 @@ namespace weft::kernels::WEFT_VARIANT {
 
 #define WEFT_MEMBER(function, arguments) function,
 extern const Variant variant;
-const Variant variant = {WEFT_TEXT(WEFT_VARIANT), kMultipliesBFloat16, WEFT_VARIANT_FUNCTIONS(WEFT_MEMBER)};
+const Variant variant = {WEFT_TEXT(WEFT_VARIANT), kMultipliesBFloat16, kPanelRows, WEFT_VARIANT_FUNCTIONS(WEFT_MEMBER)};
 #undef WEFT_MEMBER
 
 }  // namespace weft::kernels::WEFT_VARIANT

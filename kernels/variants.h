@@ -86,17 +86,14 @@ struct QuantizedOutput {
   std::size_t m;
 };
 
-/// Rows of a panel of the input: those whose columns lie side by side.
-inline constexpr std::size_t kPanelRows = 8;
-
 struct QuantizedRows : QuantizedOutput {
   const float* input;       // [M, K]
-  const float* panels;      // of several rows: the input again as [M / kPanelRows rounded up, K, kPanelRows]
+  const float* panels;      // of several rows: the input again as [M / P rounded up, K, P]; P is Variant::panel_rows
   const float* group_sums;  // [M, K / kGroup]; only with minima
   // Instead of input and panels, for weights of 16 bits where the variant multiplies bfloat16: two columns' in a word, the first in the
   // low half.
   const std::uint32_t* pairs;        // [M, K / 2]
-  const std::uint32_t* pair_panels;  // of several rows: [M / kPanelRows rounded up, K / 2, kPanelRows]
+  const std::uint32_t* pair_panels;  // of several rows: [M / P rounded up, K / 2, P]
 };
 
 /// Activations of 8 bits lie in panels of so many rows, as many as AMX takes at once: what a group's rows need is side by side.
@@ -194,6 +191,7 @@ struct GateRows {
 struct Variant {
   const char* name;
   bool multiplies_bfloat16;  // quantized_rows() and attention_rows() take pairs
+  std::size_t panel_rows;    // rows of QuantizedRows' input whose columns lie side by side
 #define WEFT_MEMBER(function, arguments) void (*function) arguments;
   WEFT_VARIANT_FUNCTIONS(WEFT_MEMBER)
 #undef WEFT_MEMBER

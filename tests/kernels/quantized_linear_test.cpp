@@ -11,7 +11,6 @@
 #include "kernels/variants.h"
 #include "weft/kernels/thread_pool.h"
 
-
 namespace weft::kernels {
 
 namespace portable {  // kernels_test builds it: tests/kernels/variant_portable.cpp
@@ -21,6 +20,19 @@ extern const Variant variant;
 namespace {
 
 const ParallelFor kSerial = [](std::size_t n, RangeBody body) { body(0, n); };
+
+// QuantizedRows' panels of [rows, columns].
+template <class Number>
+std::vector<Number> panels_of(const std::vector<Number>& numbers, std::size_t columns, std::size_t panel_rows) {
+  const std::size_t rows = numbers.size() / columns;
+  std::vector<Number> panels((rows + panel_rows - 1) / panel_rows * panel_rows * columns);
+  for (std::size_t row = 0; row < rows; ++row) {
+    for (std::size_t i = 0; i < columns; ++i) {
+      panels[(row / panel_rows * columns + i) * panel_rows + row % panel_rows] = numbers[row * columns + i];
+    }
+  }
+  return panels;
+}
 
 // m input rows, n features, k columns, bits, minima.
 class Quantized : public testing::TestWithParam<std::tuple<std::size_t, std::size_t, std::size_t, int, bool>> {
@@ -136,12 +148,9 @@ TEST_P(Quantized, EqualsTheDequantisedMatrixInEveryVariant) {
   for (std::size_t g = 0; g < sums.size(); ++g) {
     for (std::size_t i = 0; i < kGroup; ++i) sums[g] += input_[g * kGroup + i];
   }
-  std::vector<float> panels((m_ + kPanelRows - 1) / kPanelRows * kPanelRows * k_);
-  for (std::size_t row = 0; row < m_; ++row) {
-    for (std::size_t i = 0; i < k_; ++i) panels[(row / kPanelRows * k_ + i) * kPanelRows + row % kPanelRows] = input_[row * k_ + i];
-  }
   for (const Variant* each : runnable_variants()) {
     SCOPED_TRACE(each->name);
+    const std::vector<float> panels = panels_of(input_, k_, each->panel_rows);
     out_.assign(m_ * n_, NAN);
     each->quantized_rows({{matrix_, nullptr, nullptr, out_.data(), n_, 0, m_}, input_.data(), panels.data(), sums.data(), nullptr, nullptr},
                          0, tiles());
@@ -157,15 +166,14 @@ TEST_P(Quantized, EqualsTheProductWithBFloat16ActivationsInEveryVariant) {
     return;
   }
   const std::vector<float> rounded = to_bfloat16(input_);
-  std::vector<std::uint32_t> pairs(m_ * k_ / 2), panels((m_ + kPanelRows - 1) / kPanelRows * kPanelRows * k_ / 2);
+  std::vector<std::uint32_t> pairs(m_ * k_ / 2);
   for (std::size_t i = 0; i < pairs.size(); ++i) {
     pairs[i] = std::bit_cast<std::uint32_t>(rounded[2 * i]) >> 16 | std::bit_cast<std::uint32_t>(rounded[2 * i + 1]);
-    const std::size_t row = i / (k_ / 2), pair = i % (k_ / 2);
-    panels[(row / kPanelRows * k_ / 2 + pair) * kPanelRows + row % kPanelRows] = pairs[i];
   }
   for (const Variant* each : runnable_variants()) {
     if (!each->multiplies_bfloat16) continue;
     SCOPED_TRACE(each->name);
+    const std::vector<std::uint32_t> panels = panels_of(pairs, k_ / 2, each->panel_rows);
     out_.assign(m_ * n_, NAN);
     each->quantized_rows({{matrix_, nullptr, nullptr, out_.data(), n_, 0, m_}, nullptr, nullptr, nullptr, pairs.data(), panels.data()}, 0, tiles());
     expect_right(rounded, nullptr);
