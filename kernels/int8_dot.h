@@ -121,11 +121,16 @@ WEFT_INLINE Part four_codes(const std::int8_t* p) {
   return vreinterpretq_s8_s32(vdupq_n_s32(word));
 }
 WEFT_INLINE Sum zero4() { return vdupq_n_s32(0); }
-WEFT_INLINE Sum add4(Sum sum, Part weights, Part codes) { return vdotq_s32(sum, weights, codes); }
+// Else GCC unpacks all of a group's weights first, to memory.
+WEFT_INLINE Sum one_by_one(Sum sum) {
+  asm volatile("" : "+w"(sum));
+  return sum;
+}
+WEFT_INLINE Sum add4(Sum sum, Part weights, Part codes) { return one_by_one(vdotq_s32(sum, weights, codes)); }
 WEFT_INLINE FloatPart total4(Sum sum) { return vcvtq_f32_s32(sum); }
 WEFT_INLINE Sum start8(const std::int32_t*) { return vdupq_n_s32(0); }
 WEFT_INLINE Part prepare8(Part weights) { return weights; }
-WEFT_INLINE Sum add8(Sum sum, Part weights, Part codes) { return vdotq_s32(sum, weights, codes); }
+WEFT_INLINE Sum add8(Sum sum, Part weights, Part codes) { return one_by_one(vdotq_s32(sum, weights, codes)); }
 WEFT_INLINE FloatPart total8(Sum sum) { return vcvtq_f32_s32(sum); }
 
 WEFT_INLINE FloatPart load_halves(const std::uint8_t* p) { return vcvt_f32_f16(vreinterpret_f16_u8(vld1_u8(p))); }

@@ -9,6 +9,7 @@
 #endif
 
 #include <algorithm>
+#include <limits>
 #include <type_traits>
 
 #include "kernels/tile_output.h"
@@ -39,10 +40,10 @@ WEFT_INLINE Vector unpack(Integers word, int s) {
 #endif
 }
 
-// With AVX2, a weight of 4 bits that a single row is multiplied with is made a float where it stands in its word, and not moved down first: so it is
+// Without AVX-512, a weight of 4 bits that a single row is multiplied with is made a float where it stands in its word, and not moved down first: so it is
 // 2^place times too large, and the input is made as much smaller. That is exact for inputs of at least 2^-98.
 template <int Bits, bool Panels>
-constexpr bool kInPlace = kRegisterBytes == 32 && Bits == 4 && !Panels;
+constexpr bool kInPlace = kRegisterBytes < 64 && Bits == 4 && !Panels;
 
 // The s-th weight's place, in bits. The last one, which nothing lies above, is moved down all the same, or the number would be negative.
 constexpr int place_of(int s) { return s == 7 ? 0 : s < 4 ? 8 * s : 8 * (s - 4) + 4; }
@@ -193,10 +194,18 @@ WEFT_ALONE void many_rows(const QuantizedRows& rows, std::size_t tile) {
   }
 }
 
-// With AVX2, whose registers unpacking would take from the rows' sums, a part of a tile is unpacked once for all rows that pass over it.
-constexpr bool kUnpacksFirst = kRegisterBytes == 32;
+// Up to so many rows share a weight that is unpacked into registers. For more, a part of a tile is unpacked into memory first, once for all rows
+// that pass over it: with AVX2 unpacking takes registers from the rows' sums (a bfloat16 takes but one instruction), and for Arm GCC 12 keeps
+// half of those sums in memory.
 template <int Bits>
-constexpr std::size_t kFewRows = Bits == 16 ? 24 : 8;  // for which that isn't worth it; a bfloat16 takes one instruction
+constexpr std::size_t kFewRows =
+#if defined(__AVX2__) && !defined(__AVX512F__)
+    Bits == 16 ? 24 : 8;
+#elif defined(__aarch64__)
+    1;
+#else
+    std::numeric_limits<std::size_t>::max();
+#endif
 
 // Groups of a tile as f32 [columns, kTileRows], without their scales. Asks for those of the next tile.
 template <int Bits, bool HasMinimum>
@@ -221,14 +230,22 @@ WEFT_ALONE void add_unpacked(const float* weights, const std::uint8_t* group, st
                              float (*sums)[kTileRows]) {
   for (std::size_t g = 0; g < count; g += kGroupsTogether<Bits>, group += group_bytes) {
     const std::size_t columns = kGroup * std::min(kGroupsTogether<Bits>, count - g);
-    Vector part[R] = {};
+    FloatRegister part[R * kRegisters] = {};  // of Vectors, GCC 12 keeps a copy in memory for Arm
     for (std::size_t i = 0; i < columns; ++i, weights += kTileRows, input += kPanelRows) {
       const Vector weight = load(weights);
-      for (int r = 0; r < R; ++r) part[r] = multiply_add(weight, input[r], part[r]);
+      for (std::size_t r = 0; r < R; ++r) {
+        const Vector x = broadcast(input[r]);
+        for (std::size_t p = 0; p < kRegisters; ++p) {
+          FloatRegister& sum = part[r * kRegisters + p];
+          sum = multiply_add_register(weight.part[p], x.part[p], sum);
+        }
+      }
     }
-    for (int r = 0; r < R; ++r) {
+    for (std::size_t r = 0; r < R; ++r) {
+      Vector total;
+      for (std::size_t p = 0; p < kRegisters; ++p) total.part[p] = part[r * kRegisters + p];
       const Vector sum = load(sums[r]);
-      store(sums[r], Bits >= 16 ? part[r] + sum : multiply_add(load_scales(group), part[r], sum));
+      store(sums[r], Bits >= 16 ? total + sum : multiply_add(load_scales(group), total, sum));
     }
     memory_barrier();  // or the compiler would keep a copy of the sums
   }
@@ -237,7 +254,8 @@ WEFT_ALONE void add_unpacked(const float* weights, const std::uint8_t* group, st
 // As many_rows(), of unpacked weights. A panel's rows pass over them in two halves, or at once if they are few.
 template <int Bits, bool HasMinimum>
 WEFT_ALONE void unpacked_rows(const QuantizedRows& rows, std::size_t tile) {
-  constexpr std::size_t kPassing = 5 * kPanelRows, kTogether = 4;  // rows; groups, whose weights and six rows' inputs are 14 KiB
+  constexpr std::size_t kHalf = kPanelRows / 2, kPassing = 5 * kPanelRows;
+  constexpr std::size_t kTogether = 4;  // groups, whose weights and a panel's inputs are 14 KiB
   const std::size_t columns = rows.weight.columns, groups = columns / kGroup;
   const std::size_t group_bytes = rows.weight.group_bytes(), tile_bytes = rows.weight.tile_bytes();
   const std::uint8_t* const weight = rows.weight.data + tile * tile_bytes;
@@ -254,14 +272,16 @@ WEFT_ALONE void unpacked_rows(const QuantizedRows& rows, std::size_t tile) {
       std::size_t row = first;
       const auto pass = [&](auto of_rows) {
         constexpr int kRows = decltype(of_rows)::value;
-        const float* const input = rows.panels + (row / kPanelRows * columns + begin * kGroup) * kPanelRows + row % kPanelRows;
-        add_unpacked<kRows, Bits>(weights, group, group_bytes, count, input, sums + (row - first));
-        if (begin + count == groups) finish_tiles<kRows, 1, HasMinimum>(rows, row, tile, sums + (row - first));
-        row += kRows;
+        if constexpr (kRows <= kHalf) {
+          const float* const input = rows.panels + (row / kPanelRows * columns + begin * kGroup) * kPanelRows + row % kPanelRows;
+          add_unpacked<kRows, Bits>(weights, group, group_bytes, count, input, sums + (row - first));
+          if (begin + count == groups) finish_tiles<kRows, 1, HasMinimum>(rows, row, tile, sums + (row - first));
+          row += kRows;
+        }
       };
       while (row < last) {
         const std::size_t left = std::min(last - row, kPanelRows - row % kPanelRows);
-        switch (left > kPanelRows / 2 ? (left + 1) / 2 : left) {
+        switch (left > kHalf ? (left + 1) / 2 : left) {
           case 6: pass(std::integral_constant<int, 6>{}); break;
           case 5: pass(std::integral_constant<int, 5>{}); break;
           case 4: pass(std::integral_constant<int, 4>{}); break;
@@ -283,7 +303,7 @@ void quantized_tiles(const QuantizedRows& rows, std::size_t begin, std::size_t e
   constexpr std::size_t kStreamsOfOne = 2, kOfMany = 1;
 #endif
   std::size_t tile = begin;
-  if constexpr (kUnpacksFirst && !Pairs) {
+  if constexpr (kFewRows<Bits> < std::numeric_limits<std::size_t>::max() && !Pairs) {
     if (rows.m > kFewRows<Bits>) {
       for (; tile < end; ++tile) unpacked_rows<Bits, HasMinimum>(rows, tile);
       return;

@@ -95,20 +95,18 @@ WEFT_INLINE Vector& operator*=(Vector& a, Vector b) { return a = a * b; }
 
 // a * b + c, rounded once wherever the instruction set has that: the compiler itself may fuse a sum in one loop and not in another, but
 // a row's bits are to be the same whichever loop it went through.
-WEFT_INLINE Vector multiply_add(Vector a, Vector b, Vector c) {
+WEFT_INLINE FloatRegister multiply_add_register(FloatRegister a, FloatRegister b, FloatRegister c) {
 #if defined(__AVX512F__)
-  WEFT_EACH(Vector, reinterpret_cast<FloatRegister>(_mm512_fmadd_ps(reinterpret_cast<__m512>(a.part[i]), reinterpret_cast<__m512>(b.part[i]),
-                                                                    reinterpret_cast<__m512>(c.part[i]))));
+  return reinterpret_cast<FloatRegister>(_mm512_fmadd_ps(reinterpret_cast<__m512>(a), reinterpret_cast<__m512>(b), reinterpret_cast<__m512>(c)));
 #elif defined(__FMA__)
-  WEFT_EACH(Vector, reinterpret_cast<FloatRegister>(_mm256_fmadd_ps(reinterpret_cast<__m256>(a.part[i]), reinterpret_cast<__m256>(b.part[i]),
-                                                                    reinterpret_cast<__m256>(c.part[i]))));
+  return reinterpret_cast<FloatRegister>(_mm256_fmadd_ps(reinterpret_cast<__m256>(a), reinterpret_cast<__m256>(b), reinterpret_cast<__m256>(c)));
 #elif defined(__aarch64__)
-  WEFT_EACH(Vector, reinterpret_cast<FloatRegister>(vfmaq_f32(reinterpret_cast<float32x4_t>(c.part[i]), reinterpret_cast<float32x4_t>(a.part[i]),
-                                                              reinterpret_cast<float32x4_t>(b.part[i]))));
+  return reinterpret_cast<FloatRegister>(vfmaq_f32(reinterpret_cast<float32x4_t>(c), reinterpret_cast<float32x4_t>(a), reinterpret_cast<float32x4_t>(b)));
 #else
-  WEFT_EACH(Vector, a.part[i] * b.part[i] + c.part[i]);
+  return a * b + c;
 #endif
 }
+WEFT_INLINE Vector multiply_add(Vector a, Vector b, Vector c) { WEFT_EACH(Vector, multiply_add_register(a.part[i], b.part[i], c.part[i])); }
 WEFT_INLINE Vector multiply_add(Vector a, float b, Vector c) { return multiply_add(a, broadcast(b), c); }
 
 WEFT_INLINE Integers operator<(Vector a, Vector b) { WEFT_EACH(Integers, a.part[i] < b.part[i]); }
@@ -229,6 +227,12 @@ WEFT_INLINE Vector load_numbers(const Half* p) {
   const auto* halves = reinterpret_cast<const __m128i*>(p);
   return {{reinterpret_cast<FloatRegister>(_mm256_cvtph_ps(_mm_loadu_si128(halves))),
            reinterpret_cast<FloatRegister>(_mm256_cvtph_ps(_mm_loadu_si128(halves + 1)))}};
+#elif defined(__aarch64__)
+  Vector result;
+  for (std::size_t i = 0; i < kRegisters; ++i) {
+    result.part[i] = reinterpret_cast<FloatRegister>(vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(reinterpret_cast<const std::uint16_t*>(p + 4 * i)))));
+  }
+  return result;
 #else
   return half_to_float(reinterpret_cast<const std::uint8_t*>(p));
 #endif
@@ -255,6 +259,10 @@ WEFT_INLINE void store_halves(Half* p, Vector x) {
 #elif defined(__F16C__)
   for (std::size_t i = 0; i < kRegisters; ++i) {
     _mm_storeu_si128(reinterpret_cast<__m128i*>(p) + i, _mm256_cvtps_ph(reinterpret_cast<__m256>(x.part[i]), _MM_FROUND_TO_NEAREST_INT));
+  }
+#elif defined(__aarch64__)
+  for (std::size_t i = 0; i < kRegisters; ++i) {
+    vst1_u16(reinterpret_cast<std::uint16_t*>(p + 4 * i), vreinterpret_u16_f16(vcvt_f16_f32(reinterpret_cast<float32x4_t>(x.part[i]))));
   }
 #else
   // A number of f16 has 11 bits, or is a multiple of 2^-24: adding and taking away a power of two that is 2^13 of its last place
