@@ -25,12 +25,12 @@ std::unique_ptr<const Model> make_model(const RankedVocabulary& vocabulary) {
 
 PreTokenizer make_pre_tokenizer(const RankedVocabulary& vocabulary) {
   PreTokenizer result;
-  if (const auto known = find_known_pattern(vocabulary.pattern)) {
+  if (const auto known = find_known_pattern(vocabulary.pattern, RegexEngine::kTiktoken)) {
     result.add_split(*known, SplitBehavior::kIsolated, /*invert=*/false);
     return result;
   }
   try {
-    result.add_split(Regex(vocabulary.pattern), SplitBehavior::kRemoved, /*invert=*/true);
+    result.add_split(Regex(vocabulary.pattern, RegexEngine::kTiktoken), SplitBehavior::kRemoved, /*invert=*/true);
   } catch (const RegexError& error) {
     throw Error(error.unsupported ? ErrorCode::kUnsupported : ErrorCode::kInvalidArgument,
                 "the pattern " + tokenizer::quoted(vocabulary.pattern) + " is wrong at byte " + std::to_string(error.place) + ": " +

@@ -131,7 +131,7 @@ void Regex::Set::finish() {
 // Reads a pattern into a tree (recursive descent, its depth counted), then writes the program.
 class RegexCompiler {
  public:
-  RegexCompiler(std::string_view pattern, Regex& regex) : pattern_(pattern), regex_(regex) {}
+  RegexCompiler(std::string_view pattern, RegexEngine engine, Regex& regex) : pattern_(pattern), engine_(engine), regex_(regex) {}
 
   void compile() {
     const std::size_t good = valid_utf8_prefix(pattern_);
@@ -254,6 +254,8 @@ class RegexCompiler {
       item = std::move(repeat);
       if (take("?")) {
         item->greedy = false;
+      } else if (interval && engine_ == RegexEngine::kTiktoken && looking_at("+")) {
+        unsupported("'+' behind an interval; for X{n,m}+, (?>X{n,m}) is the same");
       } else if (!interval && take("+")) {  // after {n,m}, a '+' is one more repeat
         auto atomic = make(Node::Kind::kAtomic);
         atomic->children.push_back(std::move(item));
@@ -799,13 +801,14 @@ class RegexCompiler {
   }
 
   std::string_view pattern_;
+  RegexEngine engine_;
   Regex& regex_;
   std::size_t pos_ = 0;
   std::vector<Group> groups_;
   bool numbered_ = false, named_ = false;  // whether there is such a reference; such a group
 };
 
-Regex::Regex(std::string_view pattern) : pattern_(pattern) { RegexCompiler(pattern, *this).compile(); }
+Regex::Regex(std::string_view pattern, RegexEngine engine) : pattern_(pattern) { RegexCompiler(pattern, engine, *this).compile(); }
 
 // One search through one text. A state is (instruction, place). Without references to groups, a state that failed once
 // fails always, and remembering failed kSplit states bounds the work by program * text. A lookahead only asks whether

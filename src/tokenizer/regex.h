@@ -24,10 +24,13 @@ struct RegexError {
   bool unsupported;  ///< Right for Oniguruma, but not supported here; else it is an error there too.
 };
 
+/// Whose meaning a pattern has. They differ on `{1,3}+`: to Oniguruma it is a repeat of a repeat, to tiktoken it never gives back.
+enum class RegexEngine { kOniguruma, kTiktoken };
+
 class Regex {
  public:
   /// @throws RegexError
-  explicit Regex(std::string_view pattern);
+  explicit Regex(std::string_view pattern, RegexEngine engine = RegexEngine::kOniguruma);
   /// Of the empty pattern; for a reader of compiled files.
   Regex() : Regex(std::string_view()) {}
 

@@ -150,9 +150,9 @@ class Scanner {
     while (pos < text_.size() && text_[pos] == ' ') ++pos;
     return pos;
   }
-  /// Behind at most three numbers.
-  [[nodiscard]] std::size_t numbers(std::size_t pos, int most) const {
-    for (int i = 0; i < most; ++i) {
+  /// Behind at most so many numbers.
+  [[nodiscard]] std::size_t numbers(std::size_t pos, std::size_t most) const {
+    for (std::size_t i = 0; i < most; ++i) {
       const Step step = at(pos);
       if ((step.bits & kDigit) == 0) break;
       pos += step.length;
@@ -240,7 +240,9 @@ std::size_t next_gpt2(const Scanner& s, std::size_t pos) {
   return (step.bits & kLetter) != 0 ? s.letters(body) : s.run(step.bits & (kDigit | kSign), body);
 }
 
-template <int kNumbers, bool kLongS = true, bool kWholeTail = false>
+constexpr std::size_t kAllNumbers = ~std::size_t{0};
+
+template <std::size_t kNumbers, bool kLongS = true, bool kWholeTail = false>
 std::size_t next_cl100k(const Scanner& s, std::size_t pos) {
   const std::size_t contracted = s.contraction<true, kLongS>(pos);
   if (contracted != pos) return contracted;
@@ -268,7 +270,7 @@ std::size_t cased_word(const Scanner& s, std::size_t pos, bool lower_needed) {
   return lower_needed ? behind_both : end;  // [lower]+ takes back the last character that is both
 }
 
-template <int kNumbers, bool kContractions>
+template <std::size_t kNumbers, bool kContractions>
 std::size_t next_o200k(const Scanner& s, std::size_t pos) {
   const auto with_contraction = [&](std::size_t end) { return kContractions ? s.contraction<true>(end) : end; };
   const Scanner::Step step = s.at(pos);
@@ -322,7 +324,7 @@ std::size_t scan_number_groups(std::string_view text, std::size_t shift, std::ve
     // A text without numbers, or what is behind the last one.
     if (count == 0) pos = text.size();
     while (left > 0 && begin < text.size()) {
-      pos = scanner.numbers(pos, count % 3 != 0 ? static_cast<int>(count % 3) : 3);
+      pos = scanner.numbers(pos, count % 3 != 0 ? count % 3 : 3);
       count -= std::min(count, count % 3 != 0 ? count % 3 : std::size_t{3});
       words.push_back({shift + begin, shift + pos});
       begin = pos;
@@ -357,9 +359,11 @@ std::size_t scan_thousands(std::string_view text, std::size_t shift, std::vector
 
 }  // namespace
 
-std::optional<KnownPattern> find_known_pattern(std::string_view regex) {
+std::optional<KnownPattern> find_known_pattern(std::string_view regex, RegexEngine engine) {
   for (const Known& known : kKnown) {
-    if (regex == known.regex) return known.pattern;
+    if (regex != known.regex) continue;
+    const bool repeats = known.pattern == KnownPattern::kTiktokenCl100k && engine == RegexEngine::kOniguruma;
+    return repeats ? KnownPattern::kOnigurumaCl100k : known.pattern;
   }
   return std::nullopt;
 }
@@ -374,6 +378,8 @@ std::size_t scan(KnownPattern pattern, std::string_view text, Range range, std::
     case KnownPattern::kO200k: return scan_with<kNoStarts>(next_o200k<3, true>, part, range.begin, words, most);
     case KnownPattern::kTiktokenCl100k:
       return scan_with<kCl100kStarts>(next_cl100k<3, true, true>, part, range.begin, words, most);
+    case KnownPattern::kOnigurumaCl100k:
+      return scan_with<kCl100kStarts>(next_cl100k<kAllNumbers, true, true>, part, range.begin, words, most);
     case KnownPattern::kLlamaCppLlama3:
       return scan_with<kCl100kStarts>(next_cl100k<3, false>, part, range.begin, words, most);
     case KnownPattern::kLlamaCppQwen2:

@@ -26,10 +26,11 @@ enum class KnownPattern {
   /// before a number is one word with its first group.
   kLlamaCppNumberGroups,
   kLlamaCppThousands,  ///< Words end inside of ASCII numbers only, before each group of three from the right.
+  kOnigurumaCl100k,    ///< What Oniguruma finds with tiktoken's form of kCl100k: numbers are not cut.
 };
-constexpr KnownPattern last_of(KnownPattern) { return KnownPattern::kLlamaCppThousands; }
+constexpr KnownPattern last_of(KnownPattern) { return KnownPattern::kOnigurumaCl100k; }
 
-std::optional<KnownPattern> find_known_pattern(std::string_view regex);
+std::optional<KnownPattern> find_known_pattern(std::string_view regex, RegexEngine engine = RegexEngine::kOniguruma);
 
 /// Appends the words of bytes [begin, end) of well-formed `text`, at most `most` of them.
 /// @returns where it stopped: `range.end`, or the start of the next word.

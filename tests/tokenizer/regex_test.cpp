@@ -90,6 +90,12 @@ TEST(Regex, NamesWhatItRefuses) {
   }
 }
 
+TEST(Regex, RefusesWhatTiktokenReadsDifferently) {
+  EXPECT_EQ(matches("a{1,2}+", "aaa"), (Strings{"aaa"}));
+  EXPECT_THROW(Regex("a{1,2}+", weft::tokenizer::RegexEngine::kTiktoken), RegexError);
+  EXPECT_NO_THROW(Regex("a{1,2}|a++|\\p{L}+|a{,x}+", weft::tokenizer::RegexEngine::kTiktoken));
+}
+
 TEST(Regex, BoundsItsDepthAndSize) {
   for (const char* open : {"(", "[", "(?:", "(?i)"}) {
     std::string pattern;

@@ -11,6 +11,8 @@ from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalize
 GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 CL100K = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 QWEN2 = CL100K.replace("{1,3}", "")
+# tiktoken's own form of CL100K, as converters write it into files: to Oniguruma, {1,3}+ is a repeat of a repeat.
+TIKTOKEN_CL100K = r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+| ?[^\s\p{L}\p{N}]++[\r\n]*+|\s++$|\s*[\r\n]|\s+(?!\S)|\s"
 O200K = "|".join(
     [
         r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?",
@@ -133,6 +135,7 @@ FILES = {
     "gpt2": lambda: trained(byte_level(True)),
     "qwen2": lambda: trained(_sequence(isolated(QWEN2), byte_level(False)), normalizer=normalizers.NFC()),
     "llama3": lambda: trained(_sequence(isolated(CL100K), byte_level(False)), ignore_merges=True),
+    "tiktoken_cl100k": lambda: trained(_sequence(isolated(TIKTOKEN_CL100K), byte_level(False))),
     "o200k": lambda: trained(_sequence(isolated(O200K), byte_level(False))),
     "starcoder": lambda: trained(_sequence(pre_tokenizers.Digits(True), byte_level(True))),
     "deepseek": lambda: trained(

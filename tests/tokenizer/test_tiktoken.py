@@ -177,6 +177,17 @@ def test_own_pattern_and_control_tokens(ask, tmp_path, ranks):
     assert_equal_to_reference(ask, path, reference, texts, pattern=pattern, special_tokens=control)
 
 
+def test_own_pattern_with_an_interval_that_never_gives_back(ask, tmp_path, ranks):
+    """tiktoken's engine and ours read it differently: nothing is guessed, and what both read alike is named."""
+    path = tmp_path / "ranks"
+    write_ranks(path, ranks)
+    with pytest.raises(AssertionError, match=r"wrong at byte 14: '\+' behind an interval.*\(\?>X\{n,m\}\)"):
+        ask(path, [], pattern=r"\p{L}+|\d{1,2}+|[^\s\p{L}\d]+|\s", special_tokens={})
+    pattern = r"\p{L}+|(?>\d{1,2})|[^\s\p{L}\d]+|\s"
+    reference = tiktoken.Encoding("own", pat_str=pattern, mergeable_ranks=ranks, special_tokens={})
+    assert_equal_to_reference(ask, path, reference, ["12345 a1b22c333", *corpus.torture()], pattern=pattern, special_tokens={})
+
+
 def test_ranks_that_never_merge_are_found_as_whole_words(ask, tmp_path, ranks):
     """As Llama 3 has them: tokens whose own bytes merge to something else."""
     odd = {**ranks, b"hexlm": len(ranks), b" zqy": len(ranks) + 1, b"abababab": len(ranks) + 2, b"aaaaa": len(ranks) + 3}
