@@ -11,7 +11,7 @@ namespace {
 
 struct Known {
   std::string_view regex;
-  KnownPattern pattern;
+  KnownPattern to_oniguruma, to_tiktoken = to_oniguruma;
 };
 
 constexpr Known kKnown[] = {
@@ -25,7 +25,7 @@ constexpr Known kKnown[] = {
      KnownPattern::kO200k},
     {R"('(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s)", KnownPattern::kGpt2},
     {R"('(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+| ?[^\s\p{L}\p{N}]++[\r\n]*+|\s++$|\s*[\r\n]|\s+(?!\S)|\s)",
-     KnownPattern::kTiktokenCl100k},
+     KnownPattern::kOnigurumaCl100k, KnownPattern::kTiktokenCl100k},
     {R"((?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)",
      KnownPattern::kLlamaCppLlama3},
     {R"((?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)",
@@ -361,9 +361,7 @@ std::size_t scan_thousands(std::string_view text, std::size_t shift, std::vector
 
 std::optional<KnownPattern> find_known_pattern(std::string_view regex, RegexEngine engine) {
   for (const Known& known : kKnown) {
-    if (regex != known.regex) continue;
-    const bool repeats = known.pattern == KnownPattern::kTiktokenCl100k && engine == RegexEngine::kOniguruma;
-    return repeats ? KnownPattern::kOnigurumaCl100k : known.pattern;
+    if (regex == known.regex) return engine == RegexEngine::kTiktoken ? known.to_tiktoken : known.to_oniguruma;
   }
   return std::nullopt;
 }

@@ -26,7 +26,7 @@ constexpr const char* kPatterns[] = {
     R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+)",
 };
 
-// What stands next to each other decides where words end: all of it often, in no order, and runs that no 64 bytes hold.
+// What stands next to each other decides where words end: all of it often, in no order, and runs longer than the 16 bytes that are looked at together.
 std::string random_text(std::mt19937& random) {
   static const std::string kParts[] = {
       "a", "word", "words", "Word", "WORD", "camelCase", " a", " the", " The", "  ", " ", "   ", "\t", "\n", "\r\n", "\n\n", "1", "23", "4567",
