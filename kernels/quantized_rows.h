@@ -40,8 +40,8 @@ WEFT_INLINE Vector unpack(Integers word, int s) {
 #endif
 }
 
-// Without AVX-512, a weight of 4 bits that a single row is multiplied with is made a float where it stands in its word, and not moved down first: so it is
-// 2^place times too large, and the input is made as much smaller. That is exact for inputs of at least 2^-98.
+// Without AVX-512, a weight of 4 bits that a single row is multiplied with is made a float where it stands in its word, and not moved down
+// first: so it is 2^place times too large, and the input is made as much smaller. That is exact for inputs of at least 2^-98.
 template <int Bits, bool Panels>
 constexpr bool kInPlace = kRegisterBytes < 64 && Bits == 4 && !Panels;
 

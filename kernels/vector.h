@@ -247,6 +247,11 @@ WEFT_INLINE Vector load_numbers(const std::int8_t* p) {
     return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(at))));
   };
   return {{reinterpret_cast<FloatRegister>(eight(p)), reinterpret_cast<FloatRegister>(eight(p + 8))}};
+#elif defined(__aarch64__)
+  const int8x16_t bytes = vld1q_s8(p);
+  const int16x8_t low = vmovl_s8(vget_low_s8(bytes)), high = vmovl_high_s8(bytes);
+  const auto four = [](int32x4_t x) { return reinterpret_cast<FloatRegister>(vcvtq_f32_s32(x)); };
+  return {{four(vmovl_s16(vget_low_s16(low))), four(vmovl_high_s16(low)), four(vmovl_s16(vget_low_s16(high))), four(vmovl_high_s16(high))}};
 #else
   return to_float(widen<ByteRegister>(p));
 #endif
