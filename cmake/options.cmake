@@ -12,6 +12,8 @@ option(WEFT_COVERAGE "Count which lines run, for gcov" OFF)
 set(WEFT_SANITIZE "" CACHE STRING "Sanitizers for all of weft, as -fsanitize= takes them: address,undefined or thread")
 set(WEFT_PARTS "all" CACHE STRING
   "Which parts to build, e.g. \"tokenizer\" or \"tokenizer;sampler\"; what they depend on comes with them")
+set(WEFT_INSTRUCTION_SETS "all" CACHE STRING
+  "Which instruction sets to build the kernels for: all, native (this processor's), or some, e.g. \"avx2;avx512_vnni\"; plain C++ comes always")
 
 if(PROJECT_IS_TOP_LEVEL AND NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
   set(CMAKE_BUILD_TYPE Release CACHE STRING "" FORCE)

@@ -1,6 +1,16 @@
 // All inner loops of one instruction set: kernels/variant_<set>.cpp defines WEFT_VARIANT, its name, and includes this.
 #pragma once
 
+#include "kernels/variants.h"
+
+namespace weft::kernels::WEFT_VARIANT {
+
+#define WEFT_DECLARE(function, arguments) void function arguments;
+WEFT_VARIANT_FUNCTIONS(WEFT_DECLARE)
+#undef WEFT_DECLARE
+
+}  // namespace weft::kernels::WEFT_VARIANT
+
 #include "kernels/attention_rows.h"
 #include "kernels/fused_rows.h"
 #include "kernels/int8_rows.h"

@@ -197,27 +197,7 @@ struct Variant {
 #undef WEFT_MEMBER
 };
 
-#define WEFT_DECLARE_VARIANT_FUNCTION(function, arguments) void function arguments;
-#define WEFT_VARIANT_NAMESPACE(name)    \
-  namespace name {                      \
-  WEFT_VARIANT_FUNCTIONS(WEFT_DECLARE_VARIANT_FUNCTION)  \
-  extern const Variant variant;         \
-  }
-WEFT_VARIANT_NAMESPACE(baseline)
-#if defined(WEFT_KERNELS_X86)
-WEFT_VARIANT_NAMESPACE(avx2)
-WEFT_VARIANT_NAMESPACE(avx512)
-WEFT_VARIANT_NAMESPACE(avx512_vnni)
-WEFT_VARIANT_NAMESPACE(avx512_bf16)
-WEFT_VARIANT_NAMESPACE(zen5)
-WEFT_VARIANT_NAMESPACE(amx)
-#elif defined(WEFT_KERNELS_ARM64)
-WEFT_VARIANT_NAMESPACE(dotprod)
-WEFT_VARIANT_NAMESPACE(i8mm)
-#endif
-#undef WEFT_VARIANT_NAMESPACE
-
-/// Those that this processor runs, the best one first. The last is plain C++.
+/// Those of the build that this processor runs, the best one first. The last is plain C++.
 [[nodiscard]] std::vector<const Variant*> runnable_variants();
 
 /// The best one that this processor runs.

@@ -104,6 +104,7 @@ def test_smallest_program_is_built_without_the_other_sdk(backend, program):
         f"-DWEFT_{other.upper()}=OFF",
         "-DWEFT_TESTS=OFF",
         "-DWEFT_EXAMPLES=OFF",
+        "-DWEFT_INSTRUCTION_SETS=native",
         f"-DWEFT_PYTHON={sys.executable}",
     )
     run("cmake", "--build", folder, "--target", program)
@@ -127,3 +128,16 @@ def test_unknown_part_is_named_with_those_that_exist(tmp_path):
     words = refusal("cmake", "-G", "Ninja", "-S", ROOT, "-B", tmp_path, "-DWEFT_PARTS=tokeniser")
     assert "'tokeniser', which is no part of weft" in words
     assert "tokenizer sampler template" in words
+
+
+def test_unknown_instruction_set_is_named_with_those_that_exist(tmp_path):
+    words = refusal("cmake", "-G", "Ninja", "-S", ROOT, "-B", tmp_path, "-DWEFT_PARTS=kernels", "-DWEFT_INSTRUCTION_SETS=avx3;baseline")
+    assert "'avx3', which is no instruction set of" in words
+    assert "or all, or native" in words
+
+
+def test_this_processors_instruction_sets_are_not_asked_for_another_processor(tmp_path):
+    options = ["-DWEFT_PARTS=kernels", "-DWEFT_INSTRUCTION_SETS=native", "-DCMAKE_SYSTEM_NAME=Linux", "-DCMAKE_SYSTEM_PROCESSOR=aarch64"]
+    words = refusal("cmake", "-G", "Ninja", "-S", ROOT, "-B", tmp_path, "-DWEFT_TESTS=OFF", *options)
+    assert "asks the processor that weft is built on" in words
+    assert "dotprod" in words

@@ -1,8 +1,4 @@
 // AVX-512 VNNI's integer loops with the instructions written out in plain C++, for processors without them.
 #define WEFT_VARIANT portable
 #define WEFT_PORTABLE_INT8
-#include "kernels/variants.h"
-namespace weft::kernels::portable {
-WEFT_VARIANT_FUNCTIONS(WEFT_DECLARE_VARIANT_FUNCTION)
-}
 #include "kernels/variant.h"
