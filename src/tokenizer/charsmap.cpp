@@ -59,6 +59,8 @@ void Charsmap::check() const {
   if (replacements.empty() || replacements.back() != '\0') {
     throw CharsmapError{"the last replacement in the character map has no end"};
   }
+  // (A walk asks of every unit but the first whether it is a value.)
+  if (is_value(units_[0])) throw CharsmapError{"unit 0 of the character map, where every rule begins, is a rule's value"};
   for (std::size_t i = 0; i < units_.size(); ++i) {
     const std::uint32_t unit = units_[i];
     if (is_value(unit)) continue;

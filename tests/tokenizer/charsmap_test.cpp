@@ -106,6 +106,7 @@ TEST(Charsmap, RefusesBrokenParts) {
     return bytes;
   };
   EXPECT_THROW(Charsmap(with_unit(0, 0xFFFFFu << 10)), CharsmapError);            // children behind the end
+  EXPECT_THROW(Charsmap(with_unit(0, 1u << 31 | 0x1FFFFFu << 10)), CharsmapError);  // the same, of what says that it is a value
   EXPECT_THROW(Charsmap(with_unit(256 + 'A', 'A' | 1u << 8)), CharsmapError);     // no value
   EXPECT_THROW(Charsmap(with_unit(2 * 256, 1u << 31 | 1000)), CharsmapError);     // a replacement behind the end
   EXPECT_THROW(Charsmap(little_endian(0xFFFFFFFC) + "abc"), CharsmapError);       // a size beyond the bytes
