@@ -56,13 +56,13 @@ def both_backends(weft, tmp_path):
 
 
 def test_the_default_model_is_made_once(weft, fake_python, both_backends, model, tmp_path):
-    expected = tmp_path / "cache/models/smollm2-135m-instruct.pt2"
+    expected = tmp_path / "cache/models/smollm2-135m-instruct.pte"
     weft.env["FAKE_EXPORT"] = str(model)
     first = weft("generate", "-p", "x")
     assert (first.code, first.out) == (0, "Paris.")
     assert "progress" in first.err and "on stdout" in first.err
     called = fake_python()
-    assert called["arguments"] == ["-m", "weft.export", "--default", "--backend", "aoti", "-o", str(expected)]
+    assert called["arguments"] == ["-m", "weft.export", "--default", "--backend", "executorch", "-o", str(expected)]
     assert Path(called["bin"]).name == "weft"
     (tmp_path / "log.json").unlink()
     for again in (weft("generate", "-p", "x"), weft("generate", "smollm2-135m-instruct", "-p", "x")):
@@ -70,14 +70,16 @@ def test_the_default_model_is_made_once(weft, fake_python, both_backends, model,
     assert not (tmp_path / "log.json").exists()
 
 
-def test_a_build_of_one_backend_makes_the_default_model_for_it(lone_weft, fake_python, model, tmp_path):
-    lone_weft.env["FAKE_EXPORT"] = str(model)
-    assert lone_weft("generate", "-p", "x").out == "Paris."
-    assert (tmp_path / "cache/models/smollm2-135m-instruct.pte").exists()
+def test_a_build_of_one_backend_makes_the_default_model_for_it(lone_weft, both_backends, fake_python, tmp_path):
+    (tmp_path / "plugins/weft_executorch.so").unlink()
+    lone_weft.env["FAKE_EXPORT"] = "nothing"
+    lone_weft("generate", "-p", "x")
+    expected = tmp_path / "cache/models/smollm2-135m-instruct.pt2"
+    assert fake_python()["arguments"][2:] == ["--default", "--backend", "aoti", "-o", str(expected)]
 
 
 def test_what_is_already_there_is_taken(weft, fake_python, both_backends, make_model, tmp_path):
-    make_model(name="cache/models/smollm2-135m-instruct.pte")
+    make_model(name="cache/models/smollm2-135m-instruct.pt2")
     assert weft("generate", "-p", "x").out == "Paris."
     assert not (tmp_path / "log.json").exists()
 
@@ -161,7 +163,7 @@ def test_the_cache_folder_follows_xdg(weft, fake_python, both_backends, model, t
     if variable == "XDG_CACHE_HOME":
         weft.env[variable] = str(tmp_path / "xdg")
     assert weft("generate", "-p", "x").code == 0
-    assert (tmp_path / folder / "models/smollm2-135m-instruct.pt2").exists()
+    assert (tmp_path / folder / "models/smollm2-135m-instruct.pte").exists()
 
 
 def test_a_name_is_a_file_of_the_cache_folder(weft, make_model):
