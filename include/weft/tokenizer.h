@@ -229,7 +229,7 @@ class StreamDecoder {
 struct TokenizerOptions {
   /// A published encoding: "cl100k_base", "llama3", ... (docs/tokenizer.md has all). Empty: the file's name tells.
   std::string encoding{};
-  /// Instead of an encoding: the regular expression whose matches are a text's words ...
+  /// Instead of an encoding: the regular expression whose matches are a text's words, as tiktoken (fancy-regex) reads it ...
   std::string pattern{};
   /// ... and the control tokens.
   std::vector<std::pair<std::string, Token>> special_tokens{};

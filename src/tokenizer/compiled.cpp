@@ -8,7 +8,7 @@ namespace {
 
 constexpr std::string_view kMagic = "weft.tok";
 // Goes up whenever a table's layout, a hash, a list of fields or what a value stands for changes: such a file is then made again, not converted.
-constexpr std::uint32_t kVersion = 4;
+constexpr std::uint32_t kVersion = 5;
 
 struct Header {
   std::array<char, 8> magic;

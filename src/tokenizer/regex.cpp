@@ -16,8 +16,6 @@ constexpr unsigned kMaxRepeat = 1'000;            // of {n,m}
 constexpr unsigned kMaxBehind = 64;               // characters of a lookbehind
 constexpr std::size_t kMaxMemoBytes = 256 << 20;  // of states remembered
 
-bool is_word(char32_t c) { return (flags(c) & kWord) != 0; }
-
 bool is_ascii_letter(char32_t c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 
 /// A pattern as a tree. Sets stand in RegexCompiler::sets.
@@ -94,7 +92,8 @@ constexpr NamedCategories kCategoryNames[] = {
     {"me", set_of(Category::kMe)}, {"mn", set_of(Category::kMn)},
     {"n", kNumbers}, {"number", kNumbers}, {"nd", set_of(Category::kNd)}, {"digit", set_of(Category::kNd)},
     {"nl", set_of(Category::kNl)}, {"no", set_of(Category::kNo)},
-    {"p", kPunctuations}, {"punctuation", kPunctuations}, {"pc", set_of(Category::kPc)}, {"pd", set_of(Category::kPd)},
+    {"p", kPunctuations}, {"punctuation", kPunctuations}, {"punct", kPunctuations}, // [:punct:] has some symbols, too
+    {"pc", set_of(Category::kPc)}, {"pd", set_of(Category::kPd)},
     {"pe", set_of(Category::kPe)}, {"pf", set_of(Category::kPf)}, {"pi", set_of(Category::kPi)},
     {"po", set_of(Category::kPo)}, {"ps", set_of(Category::kPs)},
     {"s", kSymbols}, {"symbol", kSymbols}, {"sc", set_of(Category::kSc)}, {"sk", set_of(Category::kSk)},
@@ -131,7 +130,8 @@ void Regex::Set::finish() {
 // Reads a pattern into a tree (recursive descent, its depth counted), then writes the program.
 class RegexCompiler {
  public:
-  RegexCompiler(std::string_view pattern, RegexEngine engine, Regex& regex) : pattern_(pattern), engine_(engine), regex_(regex) {}
+  RegexCompiler(std::string_view pattern, RegexEngine engine, Regex& regex)
+      : pattern_(pattern), tiktoken_(engine == RegexEngine::kTiktoken), regex_(regex) {}
 
   void compile() {
     const std::size_t good = valid_utf8_prefix(pattern_);
@@ -150,6 +150,7 @@ class RegexCompiler {
   using Set = Regex::Set;
   struct Options {
     bool ignore_case = false, dot_all = false, extended = false;
+    bool by_lines = false;  // tiktoken's (?m)
   };
 
   // --- reading ------------------------------------------------------------------------------------------------
@@ -227,8 +228,9 @@ class RegexCompiler {
     return take(" ") || take("\t") || take("\n") || take("\r") || take("\f") || take("\v");
   }
 
-  // Without regard to case, some pairs of letters also match one character (U+00DF, U+FB00 to U+FB06).
+  // Without regard to case, some pairs of letters also match one character (U+00DF, U+FB00 to U+FB06), but not for tiktoken.
   void refuse_folding(char32_t a, char32_t b) const {
+    if (tiktoken_) return;
     const bool folds = (a == 's' && (b == 's' || b == 't')) || (a == 'f' && (b == 'f' || b == 'i' || b == 'l'));
     if (folds) unsupported("letters that fold together ('ss', 'st', 'ff', 'fi', 'fl') without regard to case");
   }
@@ -237,6 +239,7 @@ class RegexCompiler {
     for (;;) {
       unsigned min = 0, max = kUnbounded;
       bool interval = false;
+      const std::size_t begin = pos_;
       if (take("*")) {
       } else if (take("+")) {
         min = 1;
@@ -252,15 +255,15 @@ class RegexCompiler {
       if (max == kUnbounded && width_of(*item).min == 0) unsupported("a repeat without end of what may match nothing");
       repeat->children.push_back(std::move(item));
       item = std::move(repeat);
-      if (take("?")) {
-        item->greedy = false;
-      } else if (interval && engine_ == RegexEngine::kTiktoken && looking_at("+")) {
-        unsupported("'+' behind an interval; for X{n,m}+, (?>X{n,m}) is the same");
-      } else if (!interval && take("+")) {  // after {n,m}, a '+' is one more repeat
+      // To Oniguruma, a '+' behind {n,m} is one more repeat, and so is a '?' behind {n}; to tiktoken, nothing is.
+      const bool exact = interval && pattern_.substr(begin, pos_ - begin).find(',') == std::string_view::npos;
+      if ((tiktoken_ || !exact) && take("?")) item->greedy = false;
+      if ((tiktoken_ || (!interval && item->greedy)) && take("+")) {
         auto atomic = make(Node::Kind::kAtomic);
         atomic->children.push_back(std::move(item));
         item = std::move(atomic);
       }
+      if (tiktoken_) return item;
     }
   }
 
@@ -301,13 +304,14 @@ class RegexCompiler {
       }
       return make_set(std::move(set));
     }
-    if (take("^")) return make_assertion(Op::kLineStart);
-    if (take("$")) return make_assertion(Op::kLineEnd);
+    const bool lines = !tiktoken_ || options.by_lines;
+    if (take("^")) return lines ? make_assertion(Op::kLineStart, tiktoken_ ? 1 : 0) : make_assertion(Op::kTextStart);
+    if (take("$")) return make_assertion(lines ? Op::kLineEnd : Op::kTextEnd);
     if (looking_at("*") || looking_at("+") || looking_at("?")) fail("a repeat of nothing");
     if (looking_at("\\")) {
       if (take("\\A")) return make_assertion(Op::kTextStart);
       if (take("\\z")) return make_assertion(Op::kTextEnd);
-      if (take("\\Z")) return make_assertion(Op::kTextEndEol);
+      if (!tiktoken_ && take("\\Z")) return make_assertion(Op::kTextEndEol);
       if (take("\\b")) return make_assertion(Op::kWordEdge, 0);
       if (take("\\B")) return make_assertion(Op::kWordEdge, 1);
       if (NodePtr node = reference(options)) return node;
@@ -345,10 +349,9 @@ class RegexCompiler {
       } else {
         Options inner = options;
         flags_of(inner);
-        if (take(")")) {  // "(?i)": what follows, up to the end of this group
+        if (take(")")) {  // "(?i)": what follows, up to the end of this group. To Oniguruma that is a group of its own
           options = inner;
-          auto rest = choice(options, depth + 1);
-          return rest;
+          return tiktoken_ ? nullptr : choice(options, depth + 1);
         }
         if (!take(":")) unsupported("this kind of group");
         node = choice(inner, depth + 1);
@@ -423,8 +426,10 @@ class RegexCompiler {
         on = false;
       } else if (take("i")) {
         options.ignore_case = on;
-      } else if (take("m")) {
+      } else if (take(tiktoken_ ? "s" : "m")) {
         options.dot_all = on;
+      } else if (tiktoken_ && take("m")) {
+        options.by_lines = on;
       } else if (take("x")) {
         options.extended = on;
       } else {
@@ -460,7 +465,7 @@ class RegexCompiler {
       if (in_bracket) {
         add_word(found);
       } else {
-        found.flags = kWord;
+        found.flags = word_flags();
       }
     } else if (take("\\s") || take("\\S")) {
       found.spaces = true;
@@ -473,6 +478,12 @@ class RegexCompiler {
       if (end == std::string_view::npos) fail("\\p{ without }");
       property(found, pattern_.substr(pos_, end - pos_), options, in_bracket);
       pos_ = end + 1;
+      merge(set, std::move(found));
+      return true;
+    } else if (tiktoken_ && (looking_at("\\p") || looking_at("\\P")) && pos_ + 2 < pattern_.size()) {  // \pL
+      found.negated = pattern_[pos_ + 1] == 'P';
+      pos_ += 3;
+      property(found, pattern_.substr(pos_ - 1, 1), options, in_bracket);
       merge(set, std::move(found));
       return true;
     } else {
@@ -489,6 +500,8 @@ class RegexCompiler {
     set.any_of.push_back(std::move(part));
   }
 
+  [[nodiscard]] std::uint8_t word_flags() const { return tiktoken_ ? kAddedWord : kWord; }
+
   void property(Set& set, std::string_view name, const Options& options, bool in_bracket) {
     std::string plain;
     for (const char c : name) {
@@ -497,25 +510,32 @@ class RegexCompiler {
     for (const auto& [known, categories] : kCategoryNames) {
       if (plain != known) continue;
       set.categories = categories;
-      const CategorySet cased = categories & kCased;
-      if (options.ignore_case && cased != 0 && cased != kCased) {
-        unsupported("\\p{" + std::string(name) + "} without regard to case");
-      }
+      refuse_case(set, "\\p{" + std::string(name) + "}", options);
       return;
     }
-    if (plain == "word" && !in_bracket) {
+    if (plain == "word" && !in_bracket && !tiktoken_) {
       set.flags = kWord;
       return;
     }
-    if (posix(set, plain)) return;
+    if (tiktoken_ ? other_property(set, plain) : posix(set, plain)) {
+      refuse_case(set, "\\p{" + std::string(name) + "}", options);
+      return;
+    }
     const auto script = find_script(plain);
     if (!script) unsupported("the property \\p{" + std::string(name) + "}");
     set.scripts.push_back(*script);
   }
 
+  void refuse_case(const Set& set, const std::string& what, const Options& options) const {
+    const CategorySet cased = set.categories & kCased;
+    const bool tells = (cased != 0 && cased != kCased) || (set.flags & (kUpper | kLower)) != 0;
+    if (options.ignore_case && tells) unsupported(what + " without regard to case");
+  }
+
   // By itself, \w takes the superscripts and fractions of Latin-1; as part of a set, Oniguruma's doesn't.
-  static void add_word(Set& set) {
-    set.flags = kWord;
+  void add_word(Set& set) const {
+    set.flags = word_flags();
+    if (tiktoken_) return;
     Set others;
     others.spans = {{0xB2, 0xB3}, {0xB9, 0xB9}, {0xBC, 0xBE}};
     others.negated = true;
@@ -523,7 +543,31 @@ class RegexCompiler {
     set.all_of.push_back(std::move(others));
   }
 
-  static bool posix(Set& set, std::string_view name) {
+  // What tiktoken's \p{...} knows beside categories and scripts.
+  bool other_property(Set& set, std::string_view name) const {
+    static constexpr std::string_view kNames[] = {"alpha", "alphabetic", "ascii", "cntrl",     "lower",
+                                                  "lowercase", "space", "upper",  "uppercase", "whitespace"};
+    return std::find(std::begin(kNames), std::end(kNames), name) != std::end(kNames) && posix(set, name);
+  }
+
+  // [:name:] of tiktoken.
+  bool ascii_class(Set& set, std::string_view name, const Options& options) {
+    static constexpr std::pair<std::string_view, std::string_view> kClasses[] = {
+        {"alnum", "09AZaz"}, {"alpha", "AZaz"}, {"ascii", std::string_view("\0\x7F", 2)}, {"blank", "\t\t  "},
+        {"cntrl", std::string_view("\0\x1F\x7F\x7F", 4)}, {"digit", "09"}, {"graph", "!~"}, {"lower", "az"}, {"print", " ~"},
+        {"punct", "!/:@[`{~"}, {"space", "\t\r  "}, {"upper", "AZ"}, {"word", "09AZ__az"}, {"xdigit", "09AFaf"},
+    };
+    for (const auto& [known, spans] : kClasses) {
+      if (name != known) continue;
+      for (std::size_t i = 0; i < spans.size(); i += 2) {
+        add_span(set, static_cast<char32_t>(spans[i]), static_cast<char32_t>(spans[i + 1]), options);
+      }
+      return true;
+    }
+    return false;
+  }
+
+  bool posix(Set& set, std::string_view name) const {
     if (name == "alpha" || name == "alphabetic") {
       set.flags = kAlphabetic;
     } else if (name == "alnum") {
@@ -629,13 +673,14 @@ class RegexCompiler {
     for (;; first = false) {
       if (at_end()) fail("'[' without ']'");
       if (!first && take("]")) break;
+      if (tiktoken_ && (looking_at("--") || looking_at("~~"))) unsupported("a difference of sets");
       if (take("&&")) {
         current.finish();
         (intersected ? all.all_of : all.any_of).push_back(std::exchange(current, Set{}));
         intersected = true;
         continue;
       }
-      if (looking_at("[:") && posix_bracket(current)) continue;
+      if (looking_at("[:") && posix_bracket(current, options)) continue;
       if (looking_at("[")) {
         current.any_of.push_back(bracket(options, depth + 1));
         continue;
@@ -668,14 +713,15 @@ class RegexCompiler {
     return all;
   }
 
-  bool posix_bracket(Set& set) {
+  bool posix_bracket(Set& set, const Options& options) {
     const std::size_t end = pattern_.find(":]", pos_ + 2);
     if (end == std::string_view::npos) return false;
     std::string_view name = pattern_.substr(pos_ + 2, end - pos_ - 2);
     Set found;
     found.negated = name.starts_with("^");
     if (found.negated) name.remove_prefix(1);
-    if (!posix(found, name)) unsupported("the class [:" + std::string(name) + ":]");
+    if (!(tiktoken_ ? ascii_class(found, name, options) : posix(found, name))) unsupported("the class [:" + std::string(name) + ":]");
+    refuse_case(found, "[:" + std::string(name) + ":]", options);
     pos_ = end + 2;
     merge(set, std::move(found));
     return true;
@@ -704,7 +750,7 @@ class RegexCompiler {
         break;
       case Node::Kind::kChoice: write_choice(node); break;
       case Node::Kind::kRepeat: write_repeat(node); break;
-      case Node::Kind::kAssertion: add(static_cast<Op>(node.assertion), node.argument); break;
+      case Node::Kind::kAssertion: add(static_cast<Op>(node.assertion), node.argument, word_flags()); break;
       case Node::Kind::kReference: add(Op::kReference, groups_[node.group].number - 1); break;
       case Node::Kind::kGroup: {
         const std::uint32_t number = groups_[node.group].number;
@@ -801,14 +847,14 @@ class RegexCompiler {
   }
 
   std::string_view pattern_;
-  RegexEngine engine_;
+  bool tiktoken_;
   Regex& regex_;
   std::size_t pos_ = 0;
   std::vector<Group> groups_;
   bool numbered_ = false, named_ = false;  // whether there is such a reference; such a group
 };
 
-Regex::Regex(std::string_view pattern, RegexEngine engine) : pattern_(pattern) { RegexCompiler(pattern, engine, *this).compile(); }
+Regex::Regex(std::string_view pattern, RegexEngine engine) : pattern_(pattern), engine_(engine) { RegexCompiler(pattern, engine, *this).compile(); }
 
 // One search through one text. A state is (instruction, place). Without references to groups, a state that failed once
 // fails always, and remembering failed kSplit states bounds the work by program * text. A lookahead only asks whether
@@ -906,7 +952,7 @@ class RegexMatcher {
       case Op::kBehind:
       case Op::kAtomic: return step_into(pc, pos, at);
       case Op::kLineStart:
-        if (pos != 0 && (text_[pos - 1] != '\n' || pos == text_.size())) return false;
+        if (pos != 0 && (text_[pos - 1] != '\n' || (at.x == 0 && pos == text_.size()))) return false;
         break;
       case Op::kLineEnd:
         if (pos != text_.size() && text_[pos] != '\n') return false;
@@ -921,6 +967,7 @@ class RegexMatcher {
         if (pos != text_.size() && text_.substr(pos) != "\n") return false;
         break;
       case Op::kWordEdge: {
+        const auto is_word = [&](char32_t c) { return (flags(c) & at.y) != 0; };
         const bool before = pos > 0 && is_word(decode_before(text_, pos).value);
         const bool after = pos < text_.size() && is_word(decode_at(text_, pos).value);
         if ((before != after) != (at.x == 0)) return false;

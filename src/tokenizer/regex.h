@@ -1,4 +1,5 @@
-// Regular expressions as tokenizer files write them: Oniguruma's syntax, with Oniguruma's answers.
+// Regular expressions as tokenizer files write them: in Oniguruma's syntax with Oniguruma's answers (tokenizers), or in that of Rust's
+// crate fancy-regex (tiktoken).
 //
 // For the patterns that have no scanner of their own (split_patterns.h). Finds what a backtracking engine finds, but
 // remembers where it failed once matching gets slow, so that the usual explosive patterns stay linear in the text. With references
@@ -21,11 +22,14 @@ namespace weft::tokenizer {
 struct RegexError {
   std::string message;
   std::size_t place;
-  bool unsupported;  ///< Right for Oniguruma, but not supported here; else it is an error there too.
+  bool unsupported;  ///< Right for the engine, but not supported here; else it is an error there too.
 };
 
-/// Whose meaning a pattern has. They differ on `{1,3}+`: to Oniguruma it is a repeat of a repeat, to tiktoken it never gives back.
-enum class RegexEngine { kOniguruma, kTiktoken };
+/// Whose meaning a pattern has. To tiktoken, whose engine is fancy-regex, `^` and `$` are the ends of the text, `\w` is what
+/// Unicode Technical Standard #18 calls a word's character, `[:alpha:]` and the like are ASCII, `(?s)` is what `(?m)` is to
+/// Oniguruma, and X{1,3}+ never gives back, where it is a repeat of a repeat to Oniguruma.
+enum class RegexEngine : std::uint8_t { kOniguruma, kTiktoken };
+constexpr RegexEngine last_of(RegexEngine) { return RegexEngine::kTiktoken; }
 
 class Regex {
  public:
@@ -34,18 +38,19 @@ class Regex {
   /// Of the empty pattern; for a reader of compiled files.
   Regex() : Regex(std::string_view()) {}
 
-  /// A compiled file holds the pattern.
+  /// A compiled file holds the pattern, and whose it is.
   template <typename Archive, typename Self>
   static void fields(Archive& archive, Self& self) {
     if constexpr (Archive::kReads) {
       const auto pattern = archive.template take<std::string>();
+      const auto engine = archive.template take<RegexEngine>();
       try {
-        self = Regex(pattern);
+        self = Regex(pattern, engine);
       } catch (const RegexError& error) {
         archive.fail("has a pattern that is wrong at byte " + std::to_string(error.place) + ": " + error.message);
       }
     } else {
-      archive(self.pattern_);
+      archive(self.pattern_, self.engine_);
     }
   }
 
@@ -83,12 +88,12 @@ class Regex {
     kAhead,       // (?=...): the body starts behind this, ends with kAccept; x: where to go on, y: 1 if negative
     kBehind,      // (?<=...): likewise; z: the widths of the body in characters, min << 16 | max
     kAtomic,      // (?>...): likewise
-    kLineStart,   // ^
+    kLineStart,   // ^; at the text's end, too, if x is 1
     kLineEnd,     // $
     kTextStart,   // \A
     kTextEnd,     // \z
     kTextEndEol,  // \Z
-    kWordEdge,    // \b, and \B if x is 1
+    kWordEdge,    // \b between what has one of the flags y and what has none, and \B if x is 1
     kSave,        // this place into slot x: even ones are where a group starts, odd ones where it ends
     kReference,   // what group x has matched, once more
     kAccept,
@@ -99,6 +104,7 @@ class Regex {
   };
 
   std::string pattern_;
+  RegexEngine engine_;
   std::vector<Instruction> program_;
   std::vector<Set> sets_;
   std::uint32_t splits_ = 0;      // kSplit's are numbered in z

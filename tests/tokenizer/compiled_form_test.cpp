@@ -216,7 +216,7 @@ TEST(CompiledForm, OfAnotherVersionSaysSo) {
     FAIL() << "it was read";
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ErrorCode::kUnsupported);
-    EXPECT_NE(std::string(error.what()).find("version 5; this build reads version 4"), std::string::npos) << error.what();
+    EXPECT_NE(std::string(error.what()).find("version 6; this build reads version 5"), std::string::npos) << error.what();
     EXPECT_NE(std::string(error.fix()).find("export the model again"), std::string::npos) << error.fix();
   }
 }

@@ -5,16 +5,17 @@
 #include "src/tokenizer/split_patterns.h"
 #include "weft/error.h"
 
-// What the engine matches is held against Oniguruma by test_hf_equality.py. Here: what it refuses, and what it costs.
+// What the engine matches is held against Oniguruma and tiktoken by test_random_patterns.py. Here: what it refuses, and what it costs.
 namespace {
 
 using weft::tokenizer::Range;
 using weft::tokenizer::Regex;
+using weft::tokenizer::RegexEngine;
 using weft::tokenizer::RegexError;
 
-std::vector<std::string> matches(const char* pattern, std::string_view text) {
+std::vector<std::string> matches(const char* pattern, std::string_view text, RegexEngine engine = RegexEngine::kOniguruma) {
   std::vector<std::string> found;
-  for (const Range& match : Regex(pattern).find_all(text)) found.emplace_back(text.substr(match.begin, match.size()));
+  for (const Range& match : Regex(pattern, engine).find_all(text)) found.emplace_back(text.substr(match.begin, match.size()));
   return found;
 }
 using Strings = std::vector<std::string>;
@@ -90,10 +91,30 @@ TEST(Regex, NamesWhatItRefuses) {
   }
 }
 
-TEST(Regex, RefusesWhatTiktokenReadsDifferently) {
-  EXPECT_EQ(matches("a{1,2}+", "aaa"), (Strings{"aaa"}));
-  EXPECT_THROW(Regex("a{1,2}+", weft::tokenizer::RegexEngine::kTiktoken), RegexError);
-  EXPECT_NO_THROW(Regex("a{1,2}|a++|\\p{L}+|a{,x}+", weft::tokenizer::RegexEngine::kTiktoken));
+TEST(Regex, HasTheMeaningOfItsEngine) {
+  struct Case {
+    const char *pattern, *text;
+    Strings to_oniguruma, to_tiktoken;
+  };
+  const Case cases[] = {
+      {"a{1,2}+", "aaa", {"aaa"}, {"aa", "a"}},
+      {"a{2}?b", "aabb", {"aab", "b"}, {"aab"}},
+      {"^a|b$", "a\nb\na", {"a", "b", "a"}, {"a"}},
+      {"(?m:^a)", "b\na", {"a"}, {"a"}},
+      {"(?m:.)", "\n", {"\n"}, {}},
+      {"\\w+", "a\u00B2\u200Db", {"a\u00B2", "b"}, {"a", "\u200Db"}},
+      {"[[:alpha:]]+", "a\u00E9b", {"a\u00E9b"}, {"a", "b"}},
+      {"[[:punct:]]", "+\u00BF", {"+", "\u00BF"}, {"+"}},
+      {"a(?i)b|C", "aBcC", {"aB"}, {"aB", "c", "C"}},
+  };
+  for (const Case& one : cases) {
+    EXPECT_EQ(matches(one.pattern, one.text), one.to_oniguruma) << one.pattern;
+    EXPECT_EQ(matches(one.pattern, one.text, RegexEngine::kTiktoken), one.to_tiktoken) << one.pattern;
+  }
+  EXPECT_EQ(matches("\\pL(?s).", "a\n", RegexEngine::kTiktoken), (Strings{"a\n"}));
+  for (const char* refused : {"a**", "\\Z", "[a-z--[aeiou]]", "[[:alphabetic:]]", "\\p{Alnum}"}) {
+    EXPECT_THROW(Regex(refused, RegexEngine::kTiktoken), RegexError) << refused;
+  }
 }
 
 TEST(Regex, BoundsItsDepthAndSize) {
