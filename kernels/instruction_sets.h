@@ -21,11 +21,13 @@
 namespace weft::kernels::runs {
 
 #if defined(__x86_64__)
-inline bool avx2() { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c"); }
+inline bool avx2() {
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+}
 
 inline bool avx512() {
-  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
-         __builtin_cpu_supports("avx512bw");
+  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
+         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw");
 }
 
 inline bool avx512_vnni() { return avx512() && __builtin_cpu_supports("avx512vnni"); }
@@ -40,13 +42,14 @@ inline bool zen5() {
   return family >= 0x1a;
 }
 
-// AMX's registers are large: Linux gives them only to a process that has asked (Documentation/arch/x86/xstate.rst), and refuses
-// one with an alternative signal stack too small for them.
+// AMX's registers are large: Linux gives them only to a process that has asked (Documentation/arch/x86/xstate.rst), and
+// refuses one with an alternative signal stack too small for them.
 inline bool amx() {
 #if defined(__linux__)
   unsigned a = 0, b = 0, c = 0, d = 0;
   constexpr unsigned kTile = 1u << 24, kInt8 = 1u << 25;
-  if (!avx512_bf16() || __get_cpuid_count(7, 0, &a, &b, &c, &d) == 0 || (d & kTile) == 0 || (d & kInt8) == 0) return false;
+  if (!avx512_bf16() || __get_cpuid_count(7, 0, &a, &b, &c, &d) == 0 || (d & kTile) == 0 || (d & kInt8) == 0)
+    return false;
   constexpr long kRequestPermission = 0x1023, kTileData = 18;
   return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
 #else

@@ -4,7 +4,8 @@
 #include "kernels/instruction_sets.h"
 
 int main() {
-#define X(set) if (weft::kernels::runs::set()) std::puts(#set);
+#define X(set) \
+  if (weft::kernels::runs::set()) std::puts(#set);
   WEFT_SETS
 #undef X
 }

@@ -5,13 +5,17 @@
 // WEFT_BUILT_SETS, from the build: X(<set>) for each variant that there is, the best one first.
 namespace weft::kernels {
 
-#define X(set) namespace set { extern const Variant variant; }
+#define X(set)                  \
+  namespace set {               \
+  extern const Variant variant; \
+  }
 WEFT_BUILT_SETS
 #undef X
 
 std::vector<const Variant*> runnable_variants() {
   std::vector<const Variant*> found;
-#define X(set) if (runs::set()) found.push_back(&set::variant);
+#define X(set) \
+  if (runs::set()) found.push_back(&set::variant);
   WEFT_BUILT_SETS
 #undef X
   return found;

@@ -10,7 +10,28 @@ BASES = [
     "unigram", "unigram_bytes", "unigram_symbols", "unigram_casefold", "unigram_across_words", "bpe", "bpe_bytes", "bpe_symbols",
     "bpe_across_words", "char", "char_bytes_symbols", "word",
 ]  # fmt: skip
-PIECES = ["  ", "▁▁", "\t", "\n", "▁a", "a▁", "x" * 20, "é", "e\u0301", "字字", "🙂", "▁\n", "...", "abc", "\u3000", "<x>", "</s>x", "ﬁ", "\x01", "\u200d"]
+PIECES = [
+    "  ",
+    "▁▁",
+    "\t",
+    "\n",
+    "▁a",
+    "a▁",
+    "x" * 20,
+    "é",
+    "e\u0301",
+    "字字",
+    "🙂",
+    "▁\n",
+    "...",
+    "abc",
+    "\u3000",
+    "<x>",
+    "</s>x",
+    "ﬁ",
+    "\x01",
+    "\u200d",
+]
 
 base = functools.cache(lambda name: synthetic_models.FILES[name]())
 
@@ -57,7 +78,11 @@ def make(seed):
         replace_pieces(proto, pieces)
 
     def fewer():
-        kept = [piece for piece in proto.pieces if piece.type in (piece.UNKNOWN, piece.BYTE, piece.CONTROL) or rng.random() < 0.7]
+        kept = [
+            piece
+            for piece in proto.pieces
+            if piece.type in (piece.UNKNOWN, piece.BYTE, piece.CONTROL) or rng.random() < 0.7
+        ]
         replace_pieces(proto, copies(kept))
 
     def more():

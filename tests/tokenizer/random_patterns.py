@@ -3,7 +3,34 @@
 import random
 
 # What is in most patterns of tokenizers.
-USUAL = ["a", "b", "1", " ", "é", "字", ".", "\\d", "\\s", "\\w", "\\p{L}", "\\p{N}", "\\p{Lu}", "\\p{Ll}", "\\P{L}", "[^\\s\\p{L}\\p{N}]", "[a-z]", "[^a]", "[A-Z0-9_]", "\\S", "\\D", "\\W", "'", "\\n", "\\r?\\n", "[\\p{L}\\p{M}]"]
+USUAL = [
+    "a",
+    "b",
+    "1",
+    " ",
+    "é",
+    "字",
+    ".",
+    "\\d",
+    "\\s",
+    "\\w",
+    "\\p{L}",
+    "\\p{N}",
+    "\\p{Lu}",
+    "\\p{Ll}",
+    "\\P{L}",
+    "[^\\s\\p{L}\\p{N}]",
+    "[a-z]",
+    "[^a]",
+    "[A-Z0-9_]",
+    "\\S",
+    "\\D",
+    "\\W",
+    "'",
+    "\\n",
+    "\\r?\\n",
+    "[\\p{L}\\p{M}]",
+]
 RARE = [
     "\\p{Han}", "\\p{P}", "\\p{M}", "\\p{Cyrillic}", "\\p{Greek}", "\\p{Nd}", "\\p{Sc}", "\\p{Zs}", "\\p{Letter}", "\\p{Punct}", "\\p{^L}", "\\pL",
     "\\p{Alphabetic}", "\\p{Lowercase}", "\\p{Upper}", "\\p{White_Space}", "[[:alpha:]]", "[[:^alpha:]]", "[^[:alpha:]]", "[[:word:]]", "[[:punct:]]",
@@ -12,7 +39,28 @@ RARE = [
     "\\Z", "\\G", "\\K", "\\t", "\\v", "\\f", "\\x41", "\\x{e9}", "\\u0041", "(?i:s)", "(?i:k)", "(?i:[x-z])", "(?i)a", "(?s:.)", "(?m:.)", "(?m:^a)",
     "(?m:a$)", "(?s)a", "(?x: a #c\n )", "a**", "(?<n>a)\\k<n>", "(a)\\1",
 ]  # fmt: skip
-REPEATS = ["", "", "", "", "?", "*", "+", "??", "*?", "+?", "{2}", "{1,3}", "{2,}", "{2}?", "{3}?+", "{0,2}?", "{1,2}+", "?+", "*+", "++"]
+REPEATS = [
+    "",
+    "",
+    "",
+    "",
+    "?",
+    "*",
+    "+",
+    "??",
+    "*?",
+    "+?",
+    "{2}",
+    "{1,3}",
+    "{2,}",
+    "{2}?",
+    "{3}?+",
+    "{0,2}?",
+    "{1,2}+",
+    "?+",
+    "*+",
+    "++",
+]
 FLAGS = ["(?i:", "(?s:", "(?m:", "(?-i:"]
 
 
@@ -38,7 +86,8 @@ def make(seed):
     def choice(depth):
         alternatives = rng.choice([1, 1, 2, 3] if depth == 0 else [1, 1, 2])
         return "|".join(
-            "".join(part(depth) + rng.choice(REPEATS) for _ in range(rng.choice([1, 1, 2, 3]))) for _ in range(alternatives)
+            "".join(part(depth) + rng.choice(REPEATS) for _ in range(rng.choice([1, 1, 2, 3])))
+            for _ in range(alternatives)
         )
 
     return choice(0)

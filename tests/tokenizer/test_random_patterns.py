@@ -20,7 +20,13 @@ FILES = int(os.environ.get("WEFT_TOKENIZER_FILES", "60"))
 FIRST = int(os.environ.get("WEFT_TOKENIZER_SEED", "1"))
 GROUP = 20  # patterns for each test
 FIXED = ["a", "aab 12 é字\n\n x'S", "Hello world's  123,456\r\n ABC_def  ", " a b\tc ", "éé字字 ǅ ß ſs 'S"]
-BEHAVIORS = {"isolated": "Isolated", "removed": "Removed", "merged_with_previous": "MergedWithPrevious", "merged_with_next": "MergedWithNext", "contiguous": "Contiguous"}
+BEHAVIORS = {
+    "isolated": "Isolated",
+    "removed": "Removed",
+    "merged_with_previous": "MergedWithPrevious",
+    "merged_with_next": "MergedWithNext",
+    "contiguous": "Contiguous",
+}
 
 
 def attempt(call, *arguments):
@@ -48,12 +54,13 @@ def answers(ask, path, questions, **options):
 
 
 def assert_same(seed, pattern, texts, want, got):
-    for text, expected, have in zip(texts, want, got, strict=True):
-        if isinstance(have, dict) and have.get("code") == "too_large":  # a pattern that explodes on this text
+    for text, expected, answer in zip(texts, want, got, strict=True):
+        have = answer.get("offsets", answer) if isinstance(answer, dict) else answer
+        if expected is None or (
+            isinstance(have, dict) and have["code"] == "too_large"
+        ):  # a pattern that explodes on this text
             continue
-        if isinstance(have, dict):
-            have = have["offsets"]
-        assert expected is None or have == expected, f"seed {seed}, {pattern!a}: {text!a}: {have!a}, not {expected!a}"
+        assert have == expected, f"seed {seed}, {pattern!a}: {text!a}: {have!a}, not {expected!a}"
 
 
 @pytest.mark.parametrize("start", range(FIRST, FIRST + FILES, GROUP))
@@ -64,12 +71,21 @@ def test_tokenizers(ask, tmp_path, start):
         behavior, invert = rng.choice(list(BEHAVIORS)), rng.random() < 0.3
         reference = Tokenizer(models.WordLevel({"[UNK]": 0}, unk_token="[UNK]"))
         file = json.loads(reference.to_str())
-        file["pre_tokenizer"] = {"type": "Split", "pattern": {"Regex": pattern}, "behavior": BEHAVIORS[behavior], "invert": invert}
+        file["pre_tokenizer"] = {
+            "type": "Split",
+            "pattern": {"Regex": pattern},
+            "behavior": BEHAVIORS[behavior],
+            "invert": invert,
+        }
         path.write_text(json.dumps(file))
         texts = texts_for(seed)
         questions = [{"encoding": [[[text, "text"]], None], "options": {"add_special_tokens": False}} for text in texts]
         got = answers(ask, path, questions)
-        split = attempt(lambda pattern=pattern, behavior=behavior, invert=invert: pre_tokenizers.Split(Regex(pattern), behavior, invert))
+        split = attempt(
+            lambda pattern=pattern, behavior=behavior, invert=invert: pre_tokenizers.Split(
+                Regex(pattern), behavior, invert
+            )
+        )
         if split is None or got is None:
             continue
         reference.pre_tokenizer = split
@@ -88,7 +104,11 @@ def test_tokenizers(ask, tmp_path, start):
 @pytest.fixture(scope="module")
 def ranks():
     """All bytes, and what merges to up to six of them, so that most ways to split give ids of their own."""
-    known, rng, data = {bytes([byte]): byte for byte in range(256)}, random.Random(1), "".join(corpus.torture()).encode()
+    known, rng, data = (
+        {bytes([byte]): byte for byte in range(256)},
+        random.Random(1),
+        "".join(corpus.torture()).encode(),
+    )
     for size in (2, 3, 4, 6):
         for _ in range(1500):
             at = rng.randrange(len(data) - size)
@@ -106,7 +126,11 @@ def test_tiktoken(ask, tmp_path, ranks, start):
     for seed in range(start, start + GROUP):
         pattern, texts = random_patterns.make(seed), texts_for(seed)
         got = answers(ask, path, [{"encode": [[text, "text"]]} for text in texts], pattern=pattern, special_tokens={})
-        reference = attempt(lambda pattern=pattern: tiktoken.Encoding("random", pat_str=pattern, mergeable_ranks=ranks, special_tokens={}))
+        reference = attempt(
+            lambda pattern=pattern: tiktoken.Encoding(
+                "random", pat_str=pattern, mergeable_ranks=ranks, special_tokens={}
+            )
+        )
         if reference is None or got is None:
             continue
         assert_same(seed, pattern, texts, [attempt(reference.encode_ordinary, text) for text in texts], got)
