@@ -480,10 +480,11 @@ class RegexCompiler {
       pos_ = end + 1;
       merge(set, std::move(found));
       return true;
-    } else if (tiktoken_ && (looking_at("\\p") || looking_at("\\P")) && pos_ + 2 < pattern_.size()) {  // \pL
-      found.negated = pattern_[pos_ + 1] == 'P';
-      pos_ += 3;
-      property(found, pattern_.substr(pos_ - 1, 1), options, in_bracket);
+    } else if (tiktoken_ && (take("\\p") || take("\\P"))) {  // \pL
+      found.negated = pattern_[pos_ - 1] == 'P';
+      const std::size_t begin = pos_;
+      take_char();
+      property(found, pattern_.substr(begin, pos_ - begin), options, in_bracket);
       merge(set, std::move(found));
       return true;
     } else {
@@ -507,23 +508,18 @@ class RegexCompiler {
     for (const char c : name) {
       if (c != '_' && c != ' ' && c != '-') plain += c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
     }
-    for (const auto& [known, categories] : kCategoryNames) {
-      if (plain != known) continue;
-      set.categories = categories;
-      refuse_case(set, "\\p{" + std::string(name) + "}", options);
-      return;
-    }
-    if (plain == "word" && !in_bracket && !tiktoken_) {
+    const auto category = std::find_if(std::begin(kCategoryNames), std::end(kCategoryNames),
+                                       [&](const NamedCategories& known) { return known.name == plain; });
+    if (category != std::end(kCategoryNames)) {
+      set.categories = category->set;
+    } else if (plain == "word" && !in_bracket && !tiktoken_) {
       set.flags = kWord;
-      return;
+    } else if (!(tiktoken_ ? other_property(set, plain) : posix(set, plain))) {
+      const auto script = find_script(plain);
+      if (!script) unsupported("the property \\p{" + std::string(name) + "}");
+      set.scripts.push_back(*script);
     }
-    if (tiktoken_ ? other_property(set, plain) : posix(set, plain)) {
-      refuse_case(set, "\\p{" + std::string(name) + "}", options);
-      return;
-    }
-    const auto script = find_script(plain);
-    if (!script) unsupported("the property \\p{" + std::string(name) + "}");
-    set.scripts.push_back(*script);
+    refuse_case(set, "\\p{" + std::string(name) + "}", options);
   }
 
   void refuse_case(const Set& set, const std::string& what, const Options& options) const {
@@ -545,12 +541,12 @@ class RegexCompiler {
 
   // What tiktoken's \p{...} knows beside categories and scripts.
   bool other_property(Set& set, std::string_view name) const {
-    static constexpr std::string_view kNames[] = {"alpha", "alphabetic", "ascii", "cntrl",     "lower",
-                                                  "lowercase", "space", "upper",  "uppercase", "whitespace"};
+    static constexpr std::string_view kNames[] = {"alpha",     "alphabetic", "ascii", "cntrl",     "lower",
+                                                  "lowercase", "space",      "upper", "uppercase", "whitespace"};
     return std::find(std::begin(kNames), std::end(kNames), name) != std::end(kNames) && posix(set, name);
   }
 
-  // [:name:] of tiktoken.
+  // [:name:] of tiktoken, by where its spans begin and end.
   bool ascii_class(Set& set, std::string_view name, const Options& options) {
     static constexpr std::pair<std::string_view, std::string_view> kClasses[] = {
         {"alnum", "09AZaz"}, {"alpha", "AZaz"}, {"ascii", std::string_view("\0\x7F", 2)}, {"blank", "\t\t  "},

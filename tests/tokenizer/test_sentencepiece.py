@@ -16,6 +16,7 @@ spm = pytest.importorskip("sentencepiece")
 import corpus  # noqa: E402
 import random_models  # noqa: E402
 import synthetic_models  # noqa: E402
+from test_random_files import FILES, FIRST, GROUP  # noqa: E402
 
 REAL = [
     "bpemb-en/en.wiki.bpe.model",
@@ -27,9 +28,6 @@ REAL = [
 ]
 # How many generated texts each file gets; more take longer.
 TEXTS = int(os.environ.get("WEFT_TOKENIZER_TEXTS", "500"))
-FILES = int(os.environ.get("WEFT_TOKENIZER_FILES", "60"))
-FIRST = int(os.environ.get("WEFT_TOKENIZER_SEED", "1"))
-GROUP = 20  # files for each test
 
 
 def assert_all_equal(inputs, expected, got):
